@@ -1,1 +1,107 @@
-//! codec
+//! Bytes to events and back, and bytes to stored state and back.
+//!
+//! Knows: the schemas of `schemas/`, Avro and JSON for what travels, postcard for what is stored, and
+//! the ids and fingerprints that are derived from content.
+//! Must not know: I/O of any kind, Kafka, RocksDB, a clock, or what an event means.
+//!
+//! A value on an inner topic is one byte schema version and then an Avro datum. Every decoder takes
+//! bytes from anywhere: it refuses what is too large, too short, too long or not in its schema with a
+//! [`CodecError`], never panics, and never quotes what it read.
+
+mod avro;
+mod content;
+mod error;
+pub mod stored;
+mod subject;
+mod wire;
+
+use events::{DeadLetter, Event, Heartbeat, ProfileUpdate};
+use serde_json::Value;
+
+pub use avro::MAX_VALUE_BYTES;
+pub use content::{deterministic_id, fingerprint};
+pub use error::CodecError;
+pub use subject::Subject;
+pub use wire::dead_letter::MAX_DEAD_LETTER_BYTES;
+
+/// The bytes of a canonical event.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`].
+pub fn encode_event(event: &Event) -> Result<Vec<u8>, CodecError> {
+    wire::event::encode(event)
+}
+
+/// The canonical event in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one event of the version this build reads.
+pub fn decode_event(bytes: &[u8]) -> Result<Event, CodecError> {
+    wire::event::decode(bytes)
+}
+
+/// The bytes of a profile update.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`]; [`CodecError::Unencodable`] when a counter is
+/// over `i64::MAX`.
+pub fn encode_profile_update(update: &ProfileUpdate) -> Result<Vec<u8>, CodecError> {
+    wire::profile_update::encode(update)
+}
+
+/// The profile update in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one profile update of the version this build reads, and one whose cause
+/// contradicts itself.
+pub fn decode_profile_update(bytes: &[u8]) -> Result<ProfileUpdate, CodecError> {
+    wire::profile_update::decode(bytes)
+}
+
+/// The bytes of a heartbeat. An origin that has ended is written as `i64::MAX`.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`].
+pub fn encode_heartbeat(heartbeat: &Heartbeat) -> Result<Vec<u8>, CodecError> {
+    wire::heartbeat::encode(heartbeat)
+}
+
+/// The heartbeat in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one heartbeat of the version this build reads.
+pub fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat, CodecError> {
+    wire::heartbeat::decode(bytes)
+}
+
+/// The JSON of a dead letter. It never fails for a letter whose key and payload together are under
+/// 2,000,000 bytes and whose other texts are short.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_DEAD_LETTER_BYTES`]; [`CodecError::Unencodable`] when
+/// `payload_bytes` is over `i64::MAX`.
+pub fn encode_dead_letter(letter: &DeadLetter) -> Result<Vec<u8>, CodecError> {
+    wire::dead_letter::encode(letter)
+}
+
+/// The dead letter in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one JSON object with the fields of the schema and no other.
+pub fn decode_dead_letter(bytes: &[u8]) -> Result<DeadLetter, CodecError> {
+    wire::dead_letter::decode(bytes)
+}
+
+/// What `bytes` say, as JSON for a person: field names as in the schema, absent values as `null`, times
+/// in milliseconds since 1970.
+///
+/// # Errors
+/// Those of the subject's decoder.
+pub fn to_json(subject: Subject, bytes: &[u8]) -> Result<Value, CodecError> {
+    match subject {
+        Subject::ClickstreamEvent => wire::event::to_json(&decode_event(bytes)?),
+        Subject::ProfileUpdate => wire::profile_update::to_json(&decode_profile_update(bytes)?),
+        Subject::Heartbeat => wire::heartbeat::to_json(&decode_heartbeat(bytes)?),
+        Subject::DeadLetter => wire::dead_letter::to_json(&decode_dead_letter(bytes)?),
+    }
+}

@@ -1,1 +1,31 @@
-//! paczek
+//! The one binary: command line, configuration, the topology on one screen, the adapters between the pure
+//! crates and the runtime.
+//!
+//! Knows: everybody, every topic name, flag, port and exit code.
+//! Must not know: the answer to any question about a customer or an item. It decides nothing.
+
+mod check;
+mod cli;
+mod config;
+mod demo;
+mod digest;
+mod headers;
+mod http;
+mod input;
+mod load;
+mod problem;
+mod processors;
+mod profile;
+mod read;
+mod run;
+mod story;
+mod tap;
+mod topics;
+mod topology;
+
+pub use cli::{Hooks, main, main_with};
+pub use config::{Config, SourceConfig};
+pub use digest::{Digest, TopicDigest};
+pub use input::{Row, read_rows};
+pub use load::{End, RawRecord, raw_records, write_raw};
+pub use problem::Problem;

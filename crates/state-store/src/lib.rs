@@ -1,1 +1,14 @@
-//! state-store
+//! Keyed bytes that survive a crash, with the position of all they have absorbed beside them.
+//!
+//! Knows: rows, keyed timers, positions, write batches; the only room that knows RocksDB.
+//! Must not know: items, customers, Kafka.
+
+mod directory;
+mod memory;
+mod rocks;
+mod store;
+
+pub use directory::{DirectoryError, StateDirectory};
+pub use memory::MemoryStore;
+pub use rocks::{RocksOptions, RocksStore};
+pub use store::{Row, Size, StateStore, StoreError, Timer, WriteBatch};

@@ -1,0 +1,67 @@
+# Pączek. Two commands do everything on a fresh Debian 12; each installs what it needs and says so:
+#   make demo                            the whole pipeline on a shipped piece of a real shop's clickstream
+#   make demo INPUT=FILE FORMAT=segment  the same on a file of your own
+#   make test                            formatting, lints, documentation, then every test
+# And: audit · bench · kafka-up · kafka-down · clean
+
+INPUT  ?= crates/paczek/demo/shoppers.jsonl
+FORMAT ?= segment
+CHECKS ?= bans licenses sources
+NODES  ?= 1
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := demo
+.PHONY: demo test build tools tools-for-tests announce audit bench kafka-up kafka-down clean
+.NOTPARALLEL:
+
+# RocksDB takes most of a first build. It is compiled once because every command below uses one target folder,
+# outside the checkout, one profile (release), one compiler, and one selection of features (--workspace).
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/paczek/target
+# Asked for anew before each command, since `tools` may just have installed ccache.
+export CC  = $(if $(shell command -v ccache),ccache )clang
+export CXX = $(if $(shell command -v ccache),ccache )clang++
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+CARGO_TOOLS := $(HOME)/.cache/paczek/tools
+
+demo: build
+	$(CARGO_TARGET_DIR)/release/paczek demo --input $(INPUT) --format $(FORMAT)
+
+test: tools-for-tests announce
+	cargo fmt --check
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked
+	cargo test --release --workspace --locked
+
+build: tools announce
+	cargo build --release --workspace --locked
+
+tools:
+	@deploy/install-tools
+
+tools-for-tests:
+	@deploy/install-tools test
+
+announce:
+	@ls $(CARGO_TARGET_DIR)/release/build/librocksdb-sys-*/output >/dev/null 2>&1 || \
+	  echo "The first build compiles RocksDB: about $$(( (36 + $$(nproc) - 1) / $$(nproc) )) minutes on $$(nproc) cores, once."
+
+# Which libraries may come in, by whom, under which licence: deny.toml. CHECKS=advisories also asks the network.
+audit: $(CARGO_TOOLS)/bin/cargo-deny
+	$< check $(CHECKS)
+
+# Built in cargo's own temporary folder: it shares nothing with the project.
+$(CARGO_TOOLS)/bin/cargo-deny: | tools
+	env -u CARGO_TARGET_DIR cargo install --locked cargo-deny --version '^0.20' --root $(CARGO_TOOLS)
+
+bench: tools announce
+	cargo bench --workspace --locked
+
+kafka-up: tools-for-tests
+	@deploy/kafka/kafka up $(NODES)
+
+kafka-down:
+	@deploy/kafka/kafka down
+
+# Keeps the compiled RocksDB; `rm -r` of $(CARGO_TARGET_DIR) removes that too.
+clean:
+	cargo clean --release --workspace

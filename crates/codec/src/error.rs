@@ -1,0 +1,69 @@
+/// Why bytes could not be read, or a value not be written.
+///
+/// Every message says what to do, and none repeats what was read, so it may stand in a log or a dead
+/// letter. `what` is a subject's name or `stored state`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// A schema that is built in does not parse.
+    #[error(
+        "the built-in schema of {what} does not parse: this build of paczek is broken, use a released one"
+    )]
+    BrokenSchema {
+        /// The subject.
+        what: &'static str,
+    },
+    /// The value is over its limit; it was not looked into.
+    #[error("{what} has {bytes} bytes and may have {limit}: make the record smaller where it is written")]
+    TooLarge {
+        /// The subject.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The largest size that is read or written.
+        limit: usize,
+    },
+    /// There are no bytes at all.
+    #[error("{what} is empty: its first byte must be a version; check what writes this topic or store")]
+    Empty {
+        /// The subject, or stored state.
+        what: &'static str,
+    },
+    /// The first byte names a version this build does not read.
+    #[error(
+        "{what} is of version {found} and this build reads version {known}: use a build that reads {found}"
+    )]
+    UnknownVersion {
+        /// The subject, or stored state.
+        what: &'static str,
+        /// The version in the bytes.
+        found: u8,
+        /// The version this build reads.
+        known: u8,
+    },
+    /// The bytes do not follow the schema or the type.
+    #[error("{what} cannot be read: {reason}; check what writes this topic or store")]
+    Malformed {
+        /// The subject, or stored state.
+        what: &'static str,
+        /// What is wrong, in words.
+        reason: &'static str,
+    },
+    /// A whole value was read, and bytes are left.
+    #[error(
+        "{what} is followed by {bytes} bytes that belong to nothing: check what writes this topic or store"
+    )]
+    TrailingBytes {
+        /// The subject, or stored state.
+        what: &'static str,
+        /// How many bytes are left.
+        bytes: usize,
+    },
+    /// The value has no form on the wire.
+    #[error("{what} cannot be written: {reason}; correct the value where it is made")]
+    Unencodable {
+        /// The subject, or stored state.
+        what: &'static str,
+        /// What is wrong, in words.
+        reason: &'static str,
+    },
+}

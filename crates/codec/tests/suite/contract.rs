@@ -1,0 +1,79 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use apache_avro::Schema;
+use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
+use codec::{
+    CodecError, Subject, decode_dead_letter, decode_event, decode_heartbeat, decode_profile_update,
+    encode_dead_letter, encode_event, encode_heartbeat, encode_profile_update,
+};
+use serde_json::Value as Json;
+
+/// `schemas/` of this repository.
+pub(crate) fn schemas() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas")
+}
+
+/// The folders of `schemas/` that describe a subject, by name.
+pub(crate) fn subject_folders() -> Vec<PathBuf> {
+    let folders = entries(&schemas()).into_iter().filter(|path| path.is_dir() && !path.ends_with("topics"));
+    folders.collect()
+}
+
+/// What stands in `folder`, by name.
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    entries
+}
+
+/// The examples of a subject's folder, with their paths.
+pub(crate) fn examples(folder: &Path) -> Vec<(PathBuf, Json)> {
+    let read = |path: PathBuf| {
+        let json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        (path, json)
+    };
+    entries(&folder.join("examples")).into_iter().map(read).collect()
+}
+
+/// The schema in a subject's folder.
+pub(crate) fn schema(folder: &Path) -> Schema {
+    let text = fs::read_to_string(folder.join("v1.avsc")).unwrap();
+    Schema::parse_str(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+}
+
+/// An example as Avro reads it.
+pub(crate) fn as_avro(schema: &Schema, example: &Json) -> Value {
+    let value = Value::try_from(example.clone()).unwrap().resolve(schema).unwrap();
+    assert!(value.validate(schema));
+    value
+}
+
+/// An example as it travels, made without our own encoder.
+pub(crate) fn wire_bytes(subject: Subject, example: &Json) -> Vec<u8> {
+    if subject == Subject::DeadLetter {
+        return serde_json::to_vec(example).unwrap();
+    }
+    let schema = Schema::parse_str(subject.schema_text()).unwrap();
+    let mut bytes = vec![1];
+    let writer = GenericDatumWriter::builder(&schema).build().unwrap();
+    writer.write_value(&mut bytes, as_avro(&schema, example)).unwrap();
+    bytes
+}
+
+/// Bytes to the domain's word and back.
+pub(crate) fn through_the_domain(subject: Subject, bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+    match subject {
+        Subject::ClickstreamEvent => encode_event(&decode_event(bytes)?),
+        Subject::ProfileUpdate => encode_profile_update(&decode_profile_update(bytes)?),
+        Subject::Heartbeat => encode_heartbeat(&decode_heartbeat(bytes)?),
+        Subject::DeadLetter => encode_dead_letter(&decode_dead_letter(bytes)?),
+    }
+}
+
+/// The example of `subject` in the file of that name.
+pub(crate) fn example(subject: Subject, file: &str) -> Json {
+    let path = schemas().join(subject.name()).join("examples").join(file);
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}

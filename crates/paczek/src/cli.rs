@@ -1,0 +1,287 @@
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use events::{EventTime, ProfileKey};
+use serde::Serialize;
+use stream_runtime::broker::kafka::KafkaBroker;
+use stream_runtime::{Guards, Silent};
+
+pub use crate::run::Hooks;
+
+use crate::config::Config;
+use crate::digest::Digest;
+use crate::problem::Problem;
+use crate::read::read_topic;
+use crate::run::{Roles, run};
+use crate::tap::Tap;
+use crate::{check, demo, load, profile, story, topics, topology};
+
+/// A good shop assistant for shops that run on Kafka.
+///
+/// Exit codes: 0 done, 1 failed on the way, 2 wrong usage or configuration, 3 Kafka does not answer, 4 a
+/// topic is missing, 5 a topic has the wrong number of partitions, 6 the state directory.
+#[derive(Parser)]
+#[command(name = "paczek", version, max_term_width = 110)]
+struct Arguments {
+    /// TOML file with the configuration; every value has a default and can be set by environment, such as
+    /// PACZEK_KAFKA__BOOTSTRAP
+    #[arg(long, short, global = true, env = "PACZEK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print one JSON object where a script reads along
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a file of clickstream through the whole pipeline in this process; no Kafka needed
+    #[command(after_help = "Example:\n  paczek demo --input clicks.jsonl --format segment --json")]
+    Demo {
+        /// The file
+        #[arg(long)]
+        input: PathBuf,
+        /// segment, canonical or alibaba
+        #[arg(long, default_value = "segment")]
+        format: String,
+        /// Partitions of every topic
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=1024))]
+        partitions: i32,
+    },
+    /// Run all processors in this process, on Kafka
+    #[command(after_help = "Example:\n  paczek run --config paczek.toml")]
+    Run,
+    /// Run the ingest processors only
+    Ingest,
+    /// Run the profile-updater only
+    ProfileUpdater,
+    /// Look at configuration and broker and say what is missing; changes nothing
+    #[command(after_help = "Example:\n  PACZEK_KAFKA__BOOTSTRAP=broker:9092 paczek check")]
+    Check,
+    /// Print which topic feeds which processor
+    Topology,
+    /// Plan or make the topics
+    Topics {
+        #[command(subcommand)]
+        action: TopicsAction,
+    },
+    /// Write a file into a source's topic, one record a line, sorted by event time
+    #[command(after_help = "Example:\n  paczek load --format alibaba clicks.csv")]
+    Load {
+        /// The file
+        file: PathBuf,
+        /// segment, canonical or alibaba
+        #[arg(long)]
+        format: String,
+        /// The source
+        #[arg(long, default_value = "clickstream")]
+        source: String,
+    },
+    /// Show the records of a topic, decoded
+    #[command(after_help = "Example:\n  paczek tap profile-updates --json | jq .value.abandonment")]
+    Tap {
+        /// The topic as it is called on the cluster
+        topic: String,
+        /// Stop after so many
+        #[arg(long)]
+        limit: Option<usize>,
+    },
+    /// Show what is known of a customer, from the changelog
+    #[command(after_help = "Example:\n  paczek profile shop|anna --json")]
+    Profile {
+        /// tenant|id, or the id of the first source's tenant
+        id: String,
+    },
+    /// Print two hashes for each topic, by which two runs are compared
+    Digest,
+}
+
+#[derive(Subcommand)]
+enum TopicsAction {
+    /// Say what is to be done
+    Plan,
+    /// Make what is missing; nothing that exists is changed
+    Apply,
+}
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let hooks = Hooks { observer: Arc::new(Silent), guards: Guards::default() };
+    main_with(std::env::args_os(), &hooks)
+}
+
+/// The program with somebody looking on.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>, hooks: &Hooks) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    log_to_stderr();
+    match arguments.execute(hooks) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = error.downcast_ref::<Problem>().map_or(1, Problem::exit_code);
+            // Whoever reads along has gone; there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "paczek: {error:#}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+impl Arguments {
+    fn execute(&self, hooks: &Hooks) -> anyhow::Result<()> {
+        match &self.command {
+            Command::Demo { input, format, partitions } => self.demo(input, format, *partitions),
+            Command::Run => Ok(run(&self.config()?, Roles::All, hooks)?),
+            Command::Ingest => Ok(run(&self.config()?, Roles::Ingest, hooks)?),
+            Command::ProfileUpdater => Ok(run(&self.config()?, Roles::ProfileUpdater, hooks)?),
+            Command::Check => self.check(),
+            Command::Topology => self.print(topology::picture(&self.config()?), |picture| picture.clone()),
+            Command::Topics { action } => self.topics(action),
+            Command::Load { file, format, source } => self.load(file, format, source),
+            Command::Tap { topic, limit } => self.tap(topic, *limit),
+            Command::Profile { id } => self.profile(id),
+            Command::Digest => self.digest(),
+        }
+    }
+
+    fn config(&self) -> Result<Config, Problem> {
+        Config::read(self.config.as_deref(), std::env::vars())
+    }
+
+    fn broker(&self) -> Result<(Config, KafkaBroker), Problem> {
+        let config = self.config()?;
+        let broker = KafkaBroker::new(&config.kafka.bootstrap, &config.kafka.properties)?;
+        Ok((config, broker))
+    }
+
+    fn demo(&self, input: &Path, format: &str, partitions: i32) -> anyhow::Result<()> {
+        let mut config = self.config()?;
+        config.sources.truncate(1);
+        format.clone_into(&mut config.sources[0].format);
+        "historic".clone_into(&mut config.sources[0].kind);
+        let ran = demo::demo(&config, input, partitions, now())?;
+        if self.json {
+            return print_json(&ran.summary);
+        }
+        Ok(print(&story::tell(&config, &ran)?)?)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let config = self.config()?;
+        tracing::debug!(config = config.redacted(), "configuration");
+        let report = check::check(&config)?;
+        self.print(report, |report| {
+            let mut text = format!("{}: all {} topics are there\n", report.bootstrap, report.topics);
+            report.warnings.iter().for_each(|warning| text.push_str(&format!("warning: {warning}\n")));
+            text
+        })
+    }
+
+    fn topics(&self, action: &TopicsAction) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        let steps = match action {
+            TopicsAction::Plan => topics::plan(&broker, &config)?,
+            TopicsAction::Apply => topics::apply(&broker, &config)?,
+        };
+        self.print(steps, |steps| topics::describe(steps))
+    }
+
+    fn load(&self, file: &Path, format: &str, name: &str) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        let (source_config, source) = load::source_for(&config, name, format)?;
+        let loaded = load::load(&broker, &source_config, &source, file, now())?;
+        self.print(loaded, |loaded| format!("{} rows into {}, {} partitions\n", loaded.rows, loaded.topic, loaded.partitions))
+    }
+
+    fn tap(&self, topic: &str, limit: Option<usize>) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        let (tap, mut shown) = (Tap::of(&config, topic), 0);
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        let read = read_topic(&broker, topic, None, |record| {
+            if limit.is_some_and(|limit| shown >= limit) {
+                return Err(Problem::Failed(String::new()));
+            }
+            shown += 1;
+            let value = tap.show(&record);
+            let line = if self.json { serde_json::to_string(&value) } else { serde_json::to_string_pretty(&value) };
+            let line = line.map_err(|error| Problem::Failed(error.to_string()))?;
+            writeln!(out, "{line}").map_err(|error| Problem::Failed(error.to_string()))
+        });
+        match read {
+            // The limit was reached.
+            Err(Problem::Failed(reason)) if reason.is_empty() => Ok(out.flush()?),
+            read => {
+                read?;
+                Ok(out.flush()?)
+            }
+        }
+    }
+
+    fn profile(&self, id: &str) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        let key = ProfileKey::parse(id).unwrap_or_else(|| ProfileKey::new(&config.sources[0].tenant, id));
+        let found = profile::look_up(&broker, &config, &key)?;
+        let profile = found.ok_or_else(|| Problem::Failed(format!("nothing is known of {key}")))?;
+        let text = if self.json { serde_json::to_string(&profile)? } else { serde_json::to_string_pretty(&profile)? };
+        Ok(print(&format!("{text}\n"))?)
+    }
+
+    fn digest(&self) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        let mut digests = std::collections::BTreeMap::new();
+        for topic in topics::digested(&config) {
+            let mut digest = Digest::default();
+            read_topic(&broker, &topic, None, |record| {
+                digest.add(&record);
+                Ok(())
+            })?;
+            digests.insert(topic, digest.finish());
+        }
+        self.print(digests, |digests| {
+            let line = |(topic, digest): (&String, &crate::TopicDigest)| {
+                format!("{topic}: {} records, by event {}, by timer {}\n", digest.records, digest.by_event, digest.by_timer)
+            };
+            digests.iter().map(line).collect()
+        })
+    }
+
+    fn print<T: Serialize>(&self, value: T, describe: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+        if self.json { print_json(&value) } else { Ok(print(&describe(&value))?) }
+    }
+}
+
+fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    Ok(print(&format!("{}\n", serde_json::to_string(value).context("the result is no JSON")?))?)
+}
+
+fn print(text: &str) -> std::io::Result<()> {
+    std::io::stdout().write_all(text.as_bytes())
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PACZEK_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second call, as in a test, changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
+}
+
+fn now() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EventTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

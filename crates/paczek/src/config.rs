@@ -1,0 +1,493 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use profile_updater::{Notice, Rules};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use stream_runtime::StartFrom;
+
+use crate::problem::Problem;
+
+/// Prefix of the environment variables that override the file: `PACZEK_KAFKA__BOOTSTRAP`.
+const ENVIRONMENT: &str = "PACZEK_";
+/// Stands in for a value that is not to be read by others.
+const REDACTED: &str = "[redacted]";
+
+/// Everything a user can set. Each value has a default; the file and the environment change it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Begins every consumer group and `transactional.id`.
+    pub application: String,
+    /// Begins every topic name but those of sources.
+    pub topic_prefix: String,
+    /// Where this instance keeps its state.
+    pub state_dir: PathBuf,
+    /// Address of `/healthz`, `/readyz` and `/metrics`; empty for none.
+    pub http: String,
+    /// Where to start where no position exists: `earliest`, `latest` or an RFC 3339 time.
+    pub start_from: String,
+    /// Go on where a group's offset is ahead of the changelog's.
+    pub accept_reset: bool,
+    /// The cluster.
+    pub kafka: KafkaConfig,
+    /// The shop's topics.
+    pub sources: Vec<SourceConfig>,
+    /// How profiles are kept.
+    pub profiles: ProfilesConfig,
+    /// How work is cut into transactions.
+    pub transactions: TransactionsConfig,
+}
+
+/// The cluster.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaConfig {
+    /// Its addresses, separated by commas.
+    pub bootstrap: String,
+    /// Replicas of the topics made by `topics apply`; -1 for the cluster's default.
+    pub replication: i32,
+    /// librdkafka's own properties, for TLS, SASL and tuning.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// One of the shop's topics.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceConfig {
+    /// Its name in heartbeats, metrics and group names.
+    pub name: String,
+    /// The topic; the name when empty.
+    pub topic: String,
+    /// `segment`, `canonical` or `alibaba`.
+    pub format: String,
+    /// `live`, or `historic` for files and replays.
+    pub kind: String,
+    /// Tenant of records that name none.
+    pub tenant: String,
+    /// Disorder that changes nothing.
+    pub lateness: Span,
+    /// Silence after which a live partition counts as idle, and time passes without it.
+    pub idle_patience: Span,
+    /// Largest value taken, in bytes.
+    pub max_value_bytes: usize,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+/// How profiles are kept.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProfilesConfig {
+    /// Silence after which a cart counts as abandoned.
+    pub idle: Span,
+    /// Silence after which the next event starts a new session.
+    pub session_gap: Span,
+    /// Notice an abandoned cart after every idle period, not once for each content.
+    pub notice_every_idle_period: bool,
+    /// Profiles kept in memory for each partition.
+    pub hot: usize,
+    /// Memory for RocksDB's block cache, in bytes.
+    pub cache_bytes: usize,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+/// How work is cut into transactions.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TransactionsConfig {
+    /// Length of a cycle.
+    pub interval: Span,
+    /// Input records in one transaction.
+    pub max_records: usize,
+    /// Input bytes in one transaction.
+    pub max_bytes: usize,
+    /// Time after which the broker aborts a transaction that was left open.
+    pub timeout: Span,
+    /// Silence after which a member of a group counts as dead.
+    pub session_timeout: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            application: "paczek".into(),
+            topic_prefix: String::new(),
+            state_dir: "state".into(),
+            http: "127.0.0.1:8480".into(),
+            start_from: "earliest".into(),
+            accept_reset: false,
+            kafka: KafkaConfig::default(),
+            sources: vec![SourceConfig::default()],
+            profiles: ProfilesConfig::default(),
+            transactions: TransactionsConfig::default(),
+        }
+    }
+}
+
+impl Default for KafkaConfig {
+    fn default() -> Self {
+        Self { bootstrap: "127.0.0.1:19092".into(), replication: -1, properties: BTreeMap::new() }
+    }
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        Self {
+            name: "clickstream".into(),
+            topic: String::new(),
+            format: "segment".into(),
+            kind: "live".into(),
+            tenant: "shop".into(),
+            lateness: Span::minutes(10),
+            idle_patience: Span::minutes(1),
+            max_value_bytes: 1 << 20,
+            threads: 1,
+        }
+    }
+}
+
+impl Default for ProfilesConfig {
+    fn default() -> Self {
+        Self {
+            idle: Span::minutes(30),
+            session_gap: Span::minutes(30),
+            notice_every_idle_period: false,
+            hot: 100_000,
+            cache_bytes: 64 << 20,
+            threads: 1,
+        }
+    }
+}
+
+impl Default for TransactionsConfig {
+    fn default() -> Self {
+        Self {
+            interval: Span(Duration::from_millis(40)),
+            max_records: 10_000,
+            max_bytes: 8 << 20,
+            timeout: Span(Duration::from_secs(10)),
+            session_timeout: Span(Duration::from_secs(6)),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file, lets the environment override it, and checks every value.
+    ///
+    /// # Errors
+    /// With one sentence on what is wrong where, and what was probably meant.
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Problem> {
+        let text = match file {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|source| Problem::File { path: path.to_owned(), source })?,
+            None => String::new(),
+        };
+        let name = file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string());
+        Self::parse(&text, environment).map_err(|reason| Problem::Config(format!("{name}: {reason}")))
+    }
+
+    /// As [`Config::read`], from text.
+    pub(crate) fn parse(
+        text: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, String> {
+        // The text alone first: its errors name line and column.
+        let _: Self = toml::from_str(text).map_err(|error| explain(&error))?;
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| explain(&error))?;
+        for (variable, value) in environment {
+            if let Some(path) = variable.strip_prefix(ENVIRONMENT) {
+                set(&mut table, path, &value).map_err(|reason| format!("{variable}: {reason}"))?;
+            }
+        }
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| explain(&error))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The name of one of our own topics.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.topic_prefix)
+    }
+
+    /// Where to start where no position exists.
+    ///
+    /// # Errors
+    /// When `start_from` is none of the three forms.
+    pub(crate) fn start(&self) -> Result<StartFrom, String> {
+        match self.start_from.as_str() {
+            "earliest" => Ok(StartFrom::Earliest),
+            "latest" => Ok(StartFrom::Latest),
+            time => time.parse::<jiff::Timestamp>().map(|time| StartFrom::Time(time.as_millisecond())).map_err(|_| {
+                "start_from is neither `earliest`, `latest` nor a time such as 2026-03-01T00:00:00Z".to_owned()
+            }),
+        }
+    }
+
+    /// The configuration as it holds, in TOML, without secrets.
+    #[must_use]
+    pub fn redacted(&self) -> String {
+        let mut shown = self.clone();
+        for (name, value) in &mut shown.kafka.properties {
+            let secret = ["password", "secret", "key", "token", "jaas", "oauthbearer.config", "pem"];
+            if secret.iter().any(|word| name.contains(word)) && !name.ends_with(".location") {
+                REDACTED.clone_into(value);
+            }
+        }
+        toml::to_string(&shown).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.start()?;
+        if self.sources.is_empty() {
+            return Err("[[sources]] names no source; at least the clickstream is needed".into());
+        }
+        for source in &self.sources {
+            source.check()?;
+        }
+        let mut names: Vec<&str> = self.sources.iter().map(|source| source.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("two sources are called {}; give each a name of its own", twice[0]));
+        }
+        if !names.contains(&"clickstream") {
+            return Err("no source is called clickstream; timers run on its time".into());
+        }
+        self.transactions.check()?;
+        let positive = [("profiles.hot", self.profiles.hot), ("profiles.threads", self.profiles.threads)];
+        not_zero(&positive)
+    }
+}
+
+impl SourceConfig {
+    /// The topic it is read from.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        if self.topic.is_empty() { &self.name } else { &self.topic }
+    }
+
+    /// What ingest needs to know of it.
+    ///
+    /// # Errors
+    /// When format or kind are none that exist.
+    pub(crate) fn source(&self) -> Result<ingest::Source, String> {
+        let kind = match self.kind.as_str() {
+            "live" => ingest::SourceKind::Live,
+            "historic" => ingest::SourceKind::Historic,
+            _ => return Err(format!("source {}: kind is neither `live` nor `historic`", self.name)),
+        };
+        Ok(ingest::Source {
+            name: self.name.clone(),
+            tenant: self.tenant.clone(),
+            format: self.format.parse().map_err(|error| format!("source {}: {error}", self.name))?,
+            kind,
+            lateness: self.lateness.millis(),
+            max_value_bytes: self.max_value_bytes,
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let plain = |text: &str| {
+            !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        };
+        if !plain(&self.name) || !plain(&self.tenant) {
+            return Err(format!(
+                "source {:?}: name and tenant are 1 to 64 letters, digits, dots, dashes or underscores",
+                self.name
+            ));
+        }
+        self.source()?;
+        not_zero(&[("sources.threads", self.threads), ("sources.max_value_bytes", self.max_value_bytes)])
+    }
+}
+
+impl ProfilesConfig {
+    pub(crate) fn rules(&self) -> Rules {
+        let notice = if self.notice_every_idle_period { Notice::EveryIdlePeriod } else { Notice::OncePerContent };
+        Rules { idle: self.idle.millis(), session_gap: self.session_gap.millis(), notice }
+    }
+}
+
+impl TransactionsConfig {
+    fn check(&self) -> Result<(), String> {
+        not_zero(&[("transactions.max_records", self.max_records), ("transactions.max_bytes", self.max_bytes)])?;
+        if self.timeout.0 < Duration::from_secs(1) || self.timeout.0 > Duration::from_secs(900) {
+            return Err("transactions.timeout is between 1s and 15m".into());
+        }
+        if self.interval.0 * 4 > self.timeout.0 {
+            return Err("transactions.interval is at most a quarter of transactions.timeout".into());
+        }
+        if self.session_timeout.0 < Duration::from_secs(1) {
+            return Err("transactions.session_timeout is at least 1s".into());
+        }
+        Ok(())
+    }
+}
+
+fn not_zero(values: &[(&str, usize)]) -> Result<(), String> {
+    match values.iter().find(|(_, value)| *value == 0) {
+        Some((name, _)) => Err(format!("{name} must not be 0")),
+        None => Ok(()),
+    }
+}
+
+/// A length of time, written as `40ms`, `10s`, `30m` or `2h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl Span {
+    const fn minutes(minutes: u64) -> Self {
+        Self(Duration::from_secs(minutes * 60))
+    }
+
+    /// In milliseconds.
+    #[must_use]
+    pub fn millis(self) -> i64 {
+        i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}ms", self.0.as_millis())
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+        span.filter(|span| span.as_secs() < 400 * 86_400)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("expected a length of time such as \"40ms\", \"10s\" or \"30m\""))
+    }
+}
+
+/// Sets the value at a path such as `SOURCES__0__FORMAT`. The text is read as TOML where it is TOML, else as
+/// it stands.
+fn set(table: &mut toml::Table, path: &str, text: &str) -> Result<(), String> {
+    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    let lower = path.to_lowercase();
+    let (parents, last) = lower.rsplit_once("__").unwrap_or(("", &lower));
+    let mut place = table;
+    let mut parts = parents.split("__").filter(|part| !part.is_empty()).peekable();
+    while let Some(part) = parts.next() {
+        let next = match parts.peek().map(|index| index.parse::<usize>()) {
+            Some(Ok(index)) => {
+                parts.next();
+                element(place, part, index)?
+            }
+            _ => place.entry(part).or_insert_with(|| toml::Table::new().into()),
+        };
+        place = next.as_table_mut().ok_or_else(|| format!("{part} is no table"))?;
+    }
+    // Kafka's own properties have dots and no upper case.
+    let last = if parents.ends_with("properties") { last.replace('_', ".") } else { last.to_owned() };
+    place.insert(last, value);
+    Ok(())
+}
+
+fn element<'a>(table: &'a mut toml::Table, name: &str, index: usize) -> Result<&'a mut toml::Value, String> {
+    let list = table.entry(name).or_insert_with(|| toml::Value::Array(Vec::new()));
+    let list = list.as_array_mut().ok_or_else(|| format!("{name} is no list"))?;
+    if index > list.len() || index >= 100 {
+        return Err(format!("{name} has {} elements, so the next is number {}", list.len(), list.len()));
+    }
+    if index == list.len() {
+        list.push(toml::Table::new().into());
+    }
+    Ok(&mut list[index])
+}
+
+/// The parser's words, and for an unknown field the known one that is nearest.
+fn explain(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    let text = text.trim_end();
+    let mut names = text.split('`').skip(1).step_by(2);
+    let unknown = text.contains("unknown field").then(|| names.next()).flatten();
+    let nearest = unknown.and_then(|unknown| {
+        let known = names.map(|name| (strsim::osa_distance(unknown, name), name)).min();
+        known.filter(|(distance, name)| *distance <= 2.max(name.len() / 3)).map(|(_, name)| name)
+    });
+    match nearest {
+        Some(nearest) => format!("{text}\ndid you mean `{nearest}`?"),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        Config::parse(text, environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn nothing_set_is_a_configuration() {
+        assert_eq!(parse("", &[]).unwrap().sources[0].topic(), "clickstream");
+    }
+
+    #[test]
+    fn a_misspelt_name_is_answered_with_the_right_one() {
+        let error = parse("[kafka]\nbootstrp = 'a:1'", &[]).unwrap_err();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(error.contains("did you mean `bootstrap`?"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let config = parse(
+            "[kafka]\nbootstrap = 'a:1'\n[[sources]]\nformat = 'segment'",
+            &[
+                ("PACZEK_KAFKA__BOOTSTRAP", "b:2"),
+                ("PACZEK_SOURCES__0__FORMAT", "alibaba"),
+                ("PACZEK_TRANSACTIONS__MAX_RECORDS", "7"),
+                ("PACZEK_KAFKA__PROPERTIES__SASL_PASSWORD", "hush"),
+                ("PATH", "ignored"),
+            ],
+        );
+        let config = config.unwrap();
+        assert_eq!((config.kafka.bootstrap.as_str(), config.transactions.max_records), ("b:2", 7));
+        assert_eq!(config.sources[0].format, "alibaba");
+        assert_eq!(config.kafka.properties["sasl.password"], "hush");
+        assert!(!config.redacted().contains("hush"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_a_sentence() {
+        for (text, words) in [
+            ("start_from = 'yesterday'", "start_from"),
+            ("[[sources]]\nformat = 'xml'", "format"),
+            ("[[sources]]\nkind = 'dead'", "kind"),
+            ("[[sources]]\nname = 'orders'", "clickstream"),
+            ("[profiles]\nidle = '30 parsecs'", "length of time"),
+            ("[transactions]\nmax_records = 0", "must not be 0"),
+            ("[transactions]\ninterval = '9s'", "quarter"),
+        ] {
+            let error = parse(text, &[]).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_redacted_form_reads_back() {
+        let config = parse("", &[]).unwrap();
+        assert_eq!(parse(&config.redacted(), &[]).unwrap().redacted(), config.redacted());
+    }
+}

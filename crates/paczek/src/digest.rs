@@ -1,0 +1,111 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use stream_runtime::SourceRecord;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::headers;
+
+/// Two hashes over what a topic says, by which two runs are compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TopicDigest {
+    /// Records counted.
+    pub records: u64,
+    /// Over the sequence of (key, value) of each key, of what events caused: equal when every key comes from
+    /// one raw partition.
+    pub by_event: String,
+    /// Over what timers caused, by (key, due time, id): equal however the input was partitioned.
+    pub by_timer: String,
+}
+
+/// Takes the records of one topic, each partition in order, and makes its [`TopicDigest`].
+#[derive(Default)]
+pub struct Digest {
+    records: u64,
+    keys: BTreeMap<Vec<u8>, Xxh3>,
+    timers: Vec<(Vec<u8>, i64, Vec<u8>, u128)>,
+}
+
+impl Digest {
+    /// Takes the next record; heartbeats do not count.
+    pub fn add(&mut self, record: &SourceRecord) {
+        if headers::is_heartbeat(record) {
+            return;
+        }
+        self.records += 1;
+        let key = record.key.clone().unwrap_or_default();
+        let value = record.value.as_deref().unwrap_or_default();
+        match headers::read_number(record, headers::DUE) {
+            Some(due) => {
+                let id = record.header(headers::ID).unwrap_or_default().to_vec();
+                self.timers.push((key, due, id, xxh3_128(value)));
+            }
+            None => {
+                let hash = self.keys.entry(key).or_default();
+                hash.update(&(value.len() as u64).to_le_bytes());
+                hash.update(value);
+            }
+        }
+    }
+
+    /// The digest of all that was taken.
+    #[must_use]
+    pub fn finish(mut self) -> TopicDigest {
+        let mut by_event = Xxh3::new();
+        for (key, values) in &self.keys {
+            by_event.update(&(key.len() as u64).to_le_bytes());
+            by_event.update(key);
+            by_event.update(&values.digest128().to_le_bytes());
+        }
+        self.timers.sort_unstable();
+        let mut by_timer = Xxh3::new();
+        for (key, due, id, value) in &self.timers {
+            for part in [key, id] {
+                by_timer.update(&(part.len() as u64).to_le_bytes());
+                by_timer.update(part);
+            }
+            by_timer.update(&due.to_le_bytes());
+            by_timer.update(&value.to_le_bytes());
+        }
+        TopicDigest {
+            records: self.records,
+            by_event: format!("{:032x}", by_event.digest128()),
+            by_timer: format!("{:032x}", by_timer.digest128()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(key: &str, value: &str, due: Option<i64>) -> SourceRecord {
+        let headers = due.map(|due| headers::number(headers::DUE, due)).into_iter().collect();
+        let (key, value) = (Some(key.into()), Some(value.into()));
+        SourceRecord { key, value, headers, ..SourceRecord::default() }
+    }
+
+    fn digest(records: &[SourceRecord]) -> TopicDigest {
+        let mut digest = Digest::default();
+        records.iter().for_each(|record| digest.add(record));
+        digest.finish()
+    }
+
+    #[test]
+    fn keys_may_interleave_but_the_order_within_one_counts() {
+        let (a1, a2, b) = (record("a", "1", None), record("a", "2", None), record("b", "1", None));
+        let one = digest(&[a1.clone(), a2.clone(), b.clone()]);
+        assert_eq!(one, digest(&[b.clone(), a1.clone(), a2.clone()]));
+        assert_ne!(one, digest(&[a2.clone(), a1.clone(), b.clone()]));
+        assert_ne!(one, digest(&[a1.clone(), a2.clone(), b.clone(), b]), "a doubled record shows");
+        assert_ne!(one, digest(&[a1, a2]), "a lost record shows");
+    }
+
+    #[test]
+    fn what_timers_caused_has_no_order() {
+        let (early, late) = (record("a", "1", Some(1)), record("a", "2", Some(2)));
+        let one = digest(&[early.clone(), late.clone()]);
+        assert_eq!(one, digest(&[late.clone(), early.clone()]));
+        assert_ne!(one, digest(&[late.clone(), early, late]));
+    }
+}

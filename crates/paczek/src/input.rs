@@ -1,0 +1,71 @@
+//! The one reader of files of clickstream, for `load` and `demo` alike.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use events::{EventTime, Raw};
+use indicatif::ProgressBar;
+use ingest::Source;
+
+use crate::problem::Problem;
+
+/// One line of a file, as it stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its number, counting from 1.
+    pub line: u64,
+    /// Its event time; of a line that cannot be read, that of the line before.
+    pub time: EventTime,
+    /// The customer, else the visitor; of a line that cannot be read, `line:<n>`.
+    pub key: String,
+    /// The line without its end.
+    pub value: Vec<u8>,
+}
+
+/// Every line of the file, in (event time, line) order. Empty lines are none.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_rows(path: &Path, source: &Source, now: EventTime) -> Result<Vec<Row>, Problem> {
+    let failed = |error| Problem::File { path: path.to_owned(), source: error };
+    let file = File::open(path).map_err(failed)?;
+    let progress = progress(file.metadata().map_err(failed)?.len(), "reading");
+    let mut reader = BufReader::new(progress.wrap_read(file));
+    let (mut rows, mut before, mut number) = (Vec::new(), EventTime::MIN, 0);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            break;
+        }
+        number += 1;
+        let end = line.trim_ascii_end().len();
+        if end > 0 {
+            let row = row(number, line[..end].to_vec(), source, before, now);
+            before = row.time;
+            rows.push(row);
+        }
+    }
+    progress.finish_and_clear();
+    rows.sort_by_key(|row| (row.time, row.line));
+    Ok(rows)
+}
+
+/// A bar on the terminal; nothing where there is none.
+pub(crate) fn progress(length: u64, doing: &'static str) -> ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{msg} [{wide_bar}] {percent}% {eta}");
+    ProgressBar::new(length)
+        .with_message(doing)
+        .with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
+}
+
+fn row(line: u64, value: Vec<u8>, source: &Source, before: EventTime, now: EventTime) -> Row {
+    let seen = ingest::peek(&Raw { value: Some(&value), line: Some(line), produced_at: now }, source);
+    Row {
+        line,
+        time: seen.event_time.unwrap_or(before),
+        key: seen.key.unwrap_or_else(|| format!("line:{line}")),
+        value,
+    }
+}

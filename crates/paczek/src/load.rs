@@ -1,0 +1,134 @@
+use events::EventTime;
+use ingest::Source;
+use serde::Serialize;
+use stream_runtime::broker::kafka::KafkaBroker;
+use stream_runtime::broker::{Broker as _, ProducerSettings, TransactionalProducer as _};
+use stream_runtime::{Header, Output, partition_for};
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, SourceConfig};
+use crate::headers;
+use crate::input::{Row, progress, read_rows};
+use crate::problem::Problem;
+
+/// Records written in one transaction.
+const CHUNK: usize = 10_000;
+
+/// A record of the shop's topic, with the partition it goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawRecord {
+    /// Where it goes.
+    pub partition: i32,
+    /// The customer or visitor.
+    pub key: Vec<u8>,
+    /// The line as it stands; `None` ends the source's partition.
+    pub value: Option<Vec<u8>>,
+    /// Its headers.
+    pub headers: Vec<Header>,
+    /// Its event time; the end of time for an end-of-source.
+    pub time: EventTime,
+}
+
+/// Whether a load is all there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every partition ends with an end-of-source, also one that got no row.
+    Ended,
+    /// More is to come.
+    Open,
+}
+
+/// What `load` did.
+#[derive(Debug, Serialize)]
+pub(crate) struct Loaded {
+    pub(crate) topic: String,
+    pub(crate) rows: usize,
+    pub(crate) partitions: i32,
+}
+
+/// The rows as records of the shop's topic, in their order, by the key's partition.
+#[must_use]
+pub fn raw_records(rows: &[Row], partitions: i32, end: End) -> Vec<RawRecord> {
+    let row = |row: &Row| RawRecord {
+        partition: partition_for(row.key.as_bytes(), partitions),
+        key: row.key.clone().into_bytes(),
+        value: Some(row.value.clone()),
+        headers: vec![headers::text(headers::LINE, &row.line.to_string())],
+        time: row.time,
+    };
+    let end_of = |partition| RawRecord {
+        partition,
+        key: Vec::new(),
+        value: None,
+        headers: vec![headers::text(headers::END_OF_SOURCE, "true")],
+        time: EventTime::MAX,
+    };
+    let ends = (0..partitions).filter(|_| end == End::Ended).map(end_of);
+    rows.iter().map(row).chain(ends).collect()
+}
+
+/// Writes raw records to a topic, in transactions, so that a reader sees a chunk whole or not at all.
+///
+/// # Errors
+/// When the broker refuses or does not answer.
+pub fn write_raw(broker: &KafkaBroker, topic: &str, records: &[RawRecord]) -> Result<(), Problem> {
+    let topic: Arc<str> = Arc::from(topic);
+    let progress = progress(records.len() as u64, "loading");
+    let mut producer = broker.producer(&ProducerSettings {
+        transactional_id: format!("paczek-load-{topic}"),
+        transaction_timeout: Duration::from_secs(60),
+    })?;
+    for chunk in records.chunks(CHUNK) {
+        producer.begin()?;
+        for record in chunk {
+            let output = Output {
+                topic: Arc::clone(&topic),
+                partition: record.partition,
+                key: Some(record.key.clone()).filter(|key| !key.is_empty()),
+                value: record.value.clone(),
+                headers: record.headers.clone(),
+            };
+            producer.send(&output, 0)?;
+        }
+        producer.drain()?;
+        producer.commit()?;
+        progress.inc(chunk.len() as u64);
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// Loads a file into a source's topic.
+pub(crate) fn load(
+    broker: &KafkaBroker,
+    config: &SourceConfig,
+    source: &Source,
+    file: &Path,
+    now: EventTime,
+) -> Result<Loaded, Problem> {
+    let topic = config.topic();
+    let partitions = broker
+        .partitions(topic)?
+        .ok_or_else(|| Problem::MissingTopic { topic: topic.to_owned(), hint: String::new() })?;
+    let rows = read_rows(file, source, now)?;
+    write_raw(broker, topic, &raw_records(&rows, partitions, End::Ended))?;
+    Ok(Loaded { topic: topic.to_owned(), rows: rows.len(), partitions })
+}
+
+/// The source a file is loaded for: the named one, read as `format` and historic.
+pub(crate) fn source_for(config: &Config, name: &str, format: &str) -> Result<(SourceConfig, Source), Problem> {
+    let known = config.sources.iter().find(|source| source.name == name);
+    let known = known.ok_or_else(|| Problem::Config(format!("no source is called {name}; see [[sources]]")))?;
+    if known.format != format {
+        return Err(Problem::Config(format!(
+            "source {name} is configured as format {}, so ingest could not read {format}; set format = \"{format}\"",
+            known.format
+        )));
+    }
+    let historic = SourceConfig { kind: "historic".into(), ..known.clone() };
+    let source = historic.source().map_err(Problem::Config)?;
+    Ok((historic, source))
+}

@@ -1,0 +1,148 @@
+use events::{EventTime, Heartbeat, OriginTime, Raw};
+use ingest::{Frontier, Mark, Rejection, Source, SourceKind};
+use state_store::Timer;
+use stream_runtime::{Context, Failure, Metric, Outputs, Processor, SourceRecord, StreamTime, TaskTime};
+
+use super::{Refusal, Target, dead_letter};
+use crate::headers;
+
+const STAGE: &str = "ingest";
+/// Time passes by the clock in steps of at least this, so that idleness does not fill the log.
+const IDLE_STEP: i64 = events::SECOND;
+
+/// Raw records in, canonical events and dead letters out; it keeps nothing but how far each partition has got.
+pub(crate) struct IngestProcessor {
+    pub(crate) source: Source,
+    /// Silence after which a live partition counts as idle, in milliseconds.
+    pub(crate) idle_patience: i64,
+    pub(crate) events: Target,
+    pub(crate) dead_letters: Target,
+}
+
+impl Processor for IngestProcessor {
+    type State = ();
+
+    fn decode(&self, _: &[u8]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn encode(&self, (): &()) -> Result<Vec<u8>, Failure> {
+        Ok(Vec::new())
+    }
+
+    fn timer(&self, (): &()) -> Option<i64> {
+        None
+    }
+
+    fn settled(&self, _: &StreamTime) -> i64 {
+        i64::MIN
+    }
+
+    fn process(&self, record: &SourceRecord, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        if record.value.is_none() && record.header(headers::END_OF_SOURCE).is_some() {
+            context.time().hear(&self.source.name, record.partition, events::END_OF_SOURCE.0);
+            return Ok(());
+        }
+        let line = headers::read_number(record, headers::LINE).and_then(|line| u64::try_from(line).ok());
+        let raw = Raw { value: record.value.as_deref(), line, produced_at: EventTime(record.timestamp) };
+        match ingest::accept(&raw, &self.source) {
+            Ok(event) => self.forward(record.partition, &event, context),
+            Err(rejection) => self.reject(record, &rejection, context),
+        }
+    }
+
+    fn fire(&self, _: &Timer, _: &mut Context<'_, Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn heartbeat(&self, tasks: &[TaskTime<'_>], outputs: &mut Outputs) -> Result<(), Failure> {
+        let heard = |task: &TaskTime<'_>| {
+            let time = EventTime(task.time.origin(&self.source.name, task.partition)?);
+            Some(OriginTime { partition: task.partition, time })
+        };
+        broadcast(&self.events, &self.source.name, tasks.iter().filter_map(heard).collect(), outputs)
+    }
+
+    fn idle(&self, partition: i32, idle_since: i64, now: i64, time: &mut StreamTime) -> bool {
+        let reached = now - self.idle_patience;
+        let known = time.origin(&self.source.name, partition).unwrap_or(i64::MIN);
+        let live = self.source.kind == SourceKind::Live;
+        let passes = live && idle_since <= reached && known < reached - IDLE_STEP;
+        if passes {
+            time.hear(&self.source.name, partition, reached);
+            self.set_frontier(partition, self.frontier(partition, time).time().max(EventTime(reached)), time);
+        }
+        passes
+    }
+}
+
+impl IngestProcessor {
+    fn forward(
+        &self,
+        partition: i32,
+        event: &events::Event,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        let mut frontier = self.frontier(partition, context.time());
+        let Mark { frontier: reached, late } = frontier.take(event.event_time, self.source.lateness);
+        self.set_frontier(partition, reached, context.time());
+        context.time().hear(&self.source.name, partition, reached.0);
+        let key = event.profile_key().ok_or("ingest accepted an event without identity")?;
+        let mut headers = vec![headers::number(headers::FRONTIER, reached.0)];
+        if late {
+            headers.push(headers::text(headers::LATE, "true"));
+        }
+        let value = codec::encode_event(event)?;
+        context.emit(self.events.keyed(key.to_string().into_bytes(), value, headers));
+        Ok(())
+    }
+
+    fn reject(
+        &self,
+        record: &SourceRecord,
+        rejection: &Rejection,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        let code = rejection.code.name();
+        let refusal = Refusal {
+            stage: STAGE,
+            source: &self.source.name,
+            code,
+            field: &rejection.field,
+            detail: &rejection.detail,
+        };
+        context.metrics().add(Metric::DeadLetters, &[STAGE, code], 1);
+        context.emit(dead_letter(&self.dead_letters, record, &refusal)?);
+        Ok(())
+    }
+
+    /// The newest event time outlives an end of the source, so it is kept beside the time that is told.
+    fn frontier(&self, partition: i32, time: &StreamTime) -> Frontier {
+        time.origin(&self.frontier_name(), partition)
+            .map_or(Frontier::START, |reached| Frontier::new(EventTime(reached)))
+    }
+
+    fn set_frontier(&self, partition: i32, reached: EventTime, time: &mut StreamTime) {
+        time.hear(&self.frontier_name(), partition, reached.0);
+    }
+
+    fn frontier_name(&self) -> String {
+        format!("{}/frontier", self.source.name)
+    }
+}
+
+/// Tells every reader of `target` how far these origins have got.
+pub(super) fn broadcast(
+    target: &Target,
+    source: &str,
+    origins: Vec<OriginTime>,
+    outputs: &mut Outputs,
+) -> Result<(), Failure> {
+    if origins.is_empty() {
+        return Ok(());
+    }
+    let value = codec::encode_heartbeat(&Heartbeat { source: source.to_owned(), origins })?;
+    let kind = [(headers::KIND.to_owned(), headers::HEARTBEAT.to_vec())];
+    outputs.broadcast(&target.topic, target.partitions, &value, &kind);
+    Ok(())
+}

@@ -1,0 +1,163 @@
+use events::{EventTime, Heartbeat, OriginTime, ProfileKey, ProfileUpdate};
+use profile_updater::{Arrival, Outcome, Profile, Rules};
+use state_store::Timer;
+use stream_runtime::{Context, Failure, Metric, Outputs, Processor, SourceRecord, StreamTime, TaskTime};
+
+use super::ingest::broadcast;
+use super::{Refusal, Target, dead_letter};
+use crate::headers;
+
+const STAGE: &str = "profile-updater";
+/// Version of the stored profile.
+pub(crate) const STATE_VERSION: u8 = 1;
+/// The source whose time the timers run on; the others only hold them back.
+pub(crate) const CLICKSTREAM: &str = "clickstream";
+
+/// Events in, profile updates out; one profile for each key.
+pub(crate) struct ProfileProcessor {
+    pub(crate) rules: Rules,
+    pub(crate) origins: Vec<Origins>,
+    pub(crate) updates: Target,
+    pub(crate) dead_letters: Target,
+}
+
+/// The origin partitions of a source, declared at start.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    pub(crate) source: String,
+    pub(crate) partitions: i32,
+    pub(crate) lateness: i64,
+}
+
+impl Processor for ProfileProcessor {
+    type State = Profile;
+
+    fn decode(&self, bytes: &[u8]) -> Result<Profile, Failure> {
+        Ok(codec::stored::decode(STATE_VERSION, bytes)?)
+    }
+
+    fn encode(&self, profile: &Profile) -> Result<Vec<u8>, Failure> {
+        Ok(codec::stored::encode(STATE_VERSION, profile)?)
+    }
+
+    fn timer(&self, profile: &Profile) -> Option<i64> {
+        profile.timer(&self.rules).map(|due| due.0)
+    }
+
+    /// An event exactly as old as the lateness is not late, so what is settled ends one millisecond before.
+    fn settled(&self, time: &StreamTime) -> i64 {
+        let settled = |origins: &Origins| {
+            EventTime(time.of(&origins.source, origins.partitions)).minus(origins.lateness + 1).0
+        };
+        self.origins.iter().map(settled).min().unwrap_or(i64::MIN)
+    }
+
+    fn process(&self, record: &SourceRecord, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let Some(value) = record.value.as_deref() else { return Ok(()) };
+        if headers::is_heartbeat(record) {
+            return match codec::decode_heartbeat(value) {
+                Ok(heartbeat) => {
+                    hear(&heartbeat, context.time());
+                    Ok(())
+                }
+                Err(error) => self.refuse(record, "UNREADABLE_HEARTBEAT", &error.to_string(), context),
+            };
+        }
+        match codec::decode_event(value) {
+            Ok(event) => self.apply(record, &event, context),
+            Err(error) => self.refuse(record, "UNREADABLE_EVENT", &error.to_string(), context),
+        }
+    }
+
+    fn fire(&self, timer: &Timer, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let settled = EventTime(context.settled());
+        let key = std::str::from_utf8(&timer.key).ok().and_then(ProfileKey::parse);
+        let key = key.ok_or("a timer's key is no profile key")?;
+        let profile = context.state(&timer.key)?;
+        for update in profile_updater::fire(profile, &key, settled, &self.rules) {
+            context.metrics().add(Metric::TimersFired, &[STAGE], 1);
+            let headers = timer_headers(&update);
+            context.emit(self.updates.keyed(timer.key.clone(), codec::encode_profile_update(&update)?, headers));
+        }
+        Ok(())
+    }
+
+    fn heartbeat(&self, tasks: &[TaskTime<'_>], outputs: &mut Outputs) -> Result<(), Failure> {
+        let origins = self.origins.iter().find(|origins| origins.source == CLICKSTREAM);
+        let partitions = origins.map_or(0, |origins| origins.partitions);
+        let heard = |task: &TaskTime<'_>| OriginTime {
+            partition: task.partition,
+            time: EventTime(task.time.of(CLICKSTREAM, partitions)),
+        };
+        let known = tasks.iter().map(heard).filter(|origin| origin.time > EventTime::MIN);
+        broadcast(&self.updates, CLICKSTREAM, known.collect(), outputs)
+    }
+}
+
+impl ProfileProcessor {
+    fn apply(
+        &self,
+        record: &SourceRecord,
+        event: &events::Event,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        let late = record.header(headers::LATE).is_some();
+        let arrival = Arrival { late, settled: EventTime(context.settled()) };
+        let Some(key) = event.profile_key() else {
+            return self.refuse(record, "NO_IDENTITY", "an event names neither customer nor visitor", context);
+        };
+        let text = key.to_string().into_bytes();
+        let profile = context.state(&text)?;
+        match profile_updater::apply(profile, &key, event, arrival, &self.rules) {
+            Outcome::Applied(update) => {
+                context.emit(self.updates.keyed(text, codec::encode_profile_update(&update)?, Vec::new()));
+            }
+            Outcome::Duplicate => skip(context, "duplicate"),
+            Outcome::Late => skip(context, "late"),
+            Outcome::Conflict => {
+                let detail = "another event of this profile had the same event_id and said something else";
+                return self.refuse(record, "EVENT_ID_CONFLICT", detail, context);
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(
+        &self,
+        record: &SourceRecord,
+        code: &str,
+        detail: &str,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        let refusal = Refusal { stage: STAGE, source: "events", code, field: "", detail };
+        context.metrics().add(Metric::DeadLetters, &[STAGE, code], 1);
+        context.emit(dead_letter(&self.dead_letters, record, &refusal)?);
+        Ok(())
+    }
+}
+
+fn hear(heartbeat: &Heartbeat, time: &mut StreamTime) {
+    for origin in &heartbeat.origins {
+        time.hear(&heartbeat.source, origin.partition, origin.time.0);
+    }
+}
+
+fn skip(context: &Context<'_, ProfileProcessor>, reason: &str) {
+    context.metrics().add(Metric::EventsSkipped, &[STAGE, reason], 1);
+}
+
+/// What a timer caused is named by its cause, so that a replay names it the same.
+fn timer_headers(update: &ProfileUpdate) -> Vec<stream_runtime::Header> {
+    let Some(left) = &update.abandonment else { return Vec::new() };
+    let due = left.abandoned_at.0;
+    let profile = &update.profile;
+    let id = codec::deterministic_id(&[
+        "abandonment",
+        profile.tenant(),
+        profile.id(),
+        &left.cart.cart_key,
+        &left.fingerprint,
+        &due.to_string(),
+    ]);
+    vec![headers::number(headers::DUE, due), headers::text(headers::ID, &id.to_string())]
+}

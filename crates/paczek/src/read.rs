@@ -1,0 +1,46 @@
+//! Reads what is committed in a topic.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use stream_runtime::SourceRecord;
+use stream_runtime::broker::kafka::KafkaBroker;
+use stream_runtime::broker::{Broker as _, LogReader as _, Read};
+
+use crate::problem::Problem;
+
+const WAIT: Duration = Duration::from_millis(200);
+
+/// Hands every committed record of `topic` to `take`, partition by partition in order, up to its end now.
+/// With `only`, of that partition.
+pub(crate) fn read_topic(
+    broker: &KafkaBroker,
+    topic: &str,
+    only: Option<i32>,
+    mut take: impl FnMut(SourceRecord) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let partitions = broker
+        .partitions(topic)?
+        .ok_or_else(|| Problem::MissingTopic { topic: topic.to_owned(), hint: String::new() })?;
+    let mut open = BTreeSet::new();
+    let mut positions = Vec::new();
+    for partition in (0..partitions).filter(|partition| only.is_none_or(|only| only == *partition)) {
+        let extent = broker.extent(topic, partition)?;
+        if extent.start < extent.stable_end {
+            open.insert(partition);
+            positions.push((topic, partition, extent.start));
+        }
+    }
+    let mut reader = broker.reader()?;
+    reader.assign(&positions)?;
+    while !open.is_empty() {
+        match reader.poll(WAIT)? {
+            Some(Read::Record(record)) => take(record)?,
+            Some(Read::End { partition }) => {
+                open.remove(&partition);
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! The topics as `schemas/topics/*.toml` declares them, planned and applied on a cluster.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use stream_runtime::broker::Broker as _;
+use stream_runtime::broker::kafka::{KafkaBroker, NewTopic, TopicState};
+
+use crate::config::Config;
+use crate::problem::Problem;
+
+macro_rules! declared {
+    ($($name:literal),+ $(,)?) => {
+        [$(include_str!(concat!("../../../schemas/topics/", $name, ".toml"))),+]
+    };
+}
+
+const DECLARED: [&str; 6] = declared![
+    "clickstream",
+    "events",
+    "profile-updates",
+    "dead-letters",
+    "ingest-clickstream-changelog",
+    "profile-updater-changelog",
+];
+
+/// A topic: who writes and reads it, by which key, with which settings.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    pub(crate) owner: String,
+    pub(crate) writer: String,
+    pub(crate) readers: Vec<String>,
+    pub(crate) key: String,
+    pub(crate) partitions: i32,
+    pub(crate) cleanup: String,
+    pub(crate) retention_ms: i64,
+    pub(crate) schema: String,
+    pub(crate) format: String,
+    /// Whether `paczek digest` counts it.
+    pub(crate) digest: bool,
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+impl Topic {
+    fn wanted_settings(&self) -> BTreeMap<String, String> {
+        let mut settings = self.settings.clone();
+        settings.insert("cleanup.policy".into(), self.cleanup.clone());
+        if self.cleanup == "delete" {
+            settings.insert("retention.ms".into(), self.retention_ms.to_string());
+        }
+        settings
+    }
+}
+
+/// The declared topics, by their names without prefix.
+///
+/// # Errors
+/// When a declaration is not in the form this version reads; a test keeps that from happening.
+pub(crate) fn declared() -> Result<Vec<Topic>, Problem> {
+    let parsed = DECLARED.iter().map(|text| toml::from_str(text));
+    parsed.collect::<Result<_, _>>().map_err(|error| Problem::Failed(format!("schemas/topics: {error}")))
+}
+
+/// The topics of this configuration under the names they have on the cluster: those of every source, ours
+/// under the prefix, one changelog for each ingest.
+pub(crate) fn configured(config: &Config) -> Result<Vec<Topic>, Problem> {
+    let declared = declared()?;
+    let named = |name: &str| declared.iter().find(|topic| topic.name == name).cloned();
+    let mut topics = Vec::new();
+    for source in &config.sources {
+        let (raw, changelog) = (named("clickstream"), named("ingest-clickstream-changelog"));
+        topics.extend(raw.map(|raw| Topic { name: source.topic().to_owned(), ..raw }));
+        let name = config.topic(&format!("ingest-{}-changelog", source.name));
+        topics.extend(changelog.map(|changelog| Topic { name, ..changelog }));
+    }
+    let shared = declared.iter().filter(|topic| topic.owner == "paczek" && !topic.name.starts_with("ingest-"));
+    topics.extend(shared.map(|topic| Topic { name: config.topic(&topic.name), ..topic.clone() }));
+    Ok(topics)
+}
+
+/// The topics that a digest counts, under their names on the cluster.
+pub(crate) fn digested(config: &Config) -> Vec<String> {
+    let declared = declared().unwrap_or_default();
+    declared.iter().filter(|topic| topic.digest).map(|topic| config.topic(&topic.name)).collect()
+}
+
+/// What is to be done about one topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub(crate) enum Step {
+    /// It is as it should be.
+    Keep { topic: String },
+    /// It is to be made.
+    Create { topic: String, partitions: i32, settings: BTreeMap<String, String> },
+    /// It is there, but not as it should be; only a person can decide.
+    Differs { topic: String, differences: Vec<String> },
+}
+
+/// What is to be done so that the cluster has every topic.
+pub(crate) fn plan(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, Problem> {
+    let topics = configured(config)?;
+    topics.iter().map(|topic| Ok(step(topic, broker.topic_state(&topic.name)?))).collect()
+}
+
+/// Makes the missing topics; the others are left alone.
+pub(crate) fn apply(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, Problem> {
+    let steps = plan(broker, config)?;
+    for step in &steps {
+        if let Step::Create { topic, partitions, settings } = step {
+            broker.create_topic(&NewTopic {
+                name: topic.clone(),
+                partitions: *partitions,
+                replication: config.kafka.replication,
+                settings: settings.clone(),
+            })?;
+        }
+    }
+    Ok(steps)
+}
+
+/// The plan for a person.
+pub(crate) fn describe(steps: &[Step]) -> String {
+    let mut text = String::new();
+    for step in steps {
+        // Writing into a String does not fail.
+        let _ = match step {
+            Step::Keep { topic } => writeln!(text, "keep     {topic}"),
+            Step::Create { topic, partitions, .. } => writeln!(text, "create   {topic}, {partitions} partitions"),
+            Step::Differs { topic, differences } => writeln!(text, "differs  {topic}: {}", differences.join("; ")),
+        };
+    }
+    text
+}
+
+fn step(topic: &Topic, found: Option<TopicState>) -> Step {
+    let wanted = topic.wanted_settings();
+    let Some(found) = found else {
+        return Step::Create { topic: topic.name.clone(), partitions: topic.partitions, settings: wanted };
+    };
+    // The shop's own topics are the shop's to set.
+    let watched = wanted.iter().filter(|_| topic.owner == "paczek");
+    let differences: Vec<String> = watched
+        .filter_map(|(name, value)| {
+            let has = found.settings.get(name).map_or("unset", String::as_str);
+            (has != value).then(|| format!("{name} is {has}, should be {value}"))
+        })
+        .collect();
+    if differences.is_empty() {
+        Step::Keep { topic: topic.name.clone() }
+    } else {
+        Step::Differs { topic: topic.name.clone(), differences }
+    }
+}
+
+/// The partitions of each topic the processors touch, checked against each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Partitions {
+    /// By topic name on the cluster.
+    pub(crate) of: BTreeMap<String, i32>,
+}
+
+impl Partitions {
+    /// Asks the cluster.
+    pub(crate) fn check(broker: &KafkaBroker, config: &Config) -> Result<Self, Problem> {
+        let mut of = BTreeMap::new();
+        for topic in configured(config)? {
+            match broker.partitions(&topic.name)? {
+                Some(partitions) => of.insert(topic.name, partitions),
+                None => return Err(missing(broker, &topic.name)),
+            };
+        }
+        let partitions = Self { of };
+        for source in &config.sources {
+            partitions.same(source.topic(), &config.topic(&format!("ingest-{}-changelog", source.name)))?;
+        }
+        partitions.same(&config.topic("events"), &config.topic("profile-updater-changelog"))?;
+        Ok(partitions)
+    }
+
+    /// The partitions of a topic; 1 for one that is not part of the configuration.
+    pub(crate) fn count(&self, topic: &str) -> i32 {
+        self.of.get(topic).copied().unwrap_or(1)
+    }
+
+    fn same(&self, input: &str, changelog: &str) -> Result<(), Problem> {
+        let (expected, found) = (self.count(input), self.count(changelog));
+        if expected == found {
+            return Ok(());
+        }
+        let reason = format!("as many as its input {input} has");
+        Err(Problem::PartitionCount { topic: changelog.to_owned(), found, expected, reason })
+    }
+}
+
+fn missing(broker: &KafkaBroker, topic: &str) -> Problem {
+    let near = broker.topics().unwrap_or_default().into_keys().find(|known| strsim::osa_distance(known, topic) <= 2);
+    let hint = near.map_or_else(String::new, |near| format!("; the cluster has a topic {near}: did you mean that one?"));
+    Problem::MissingTopic { topic: topic.to_owned(), hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declaration_is_read_and_named_as_its_file() {
+        let topics = declared().unwrap();
+        assert_eq!(topics.len(), DECLARED.len());
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/topics")).unwrap();
+        let mut files: Vec<String> =
+            files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        let mut names: Vec<String> = topics.into_iter().map(|topic| topic.name).collect();
+        files.sort();
+        names.sort();
+        assert_eq!(names, files);
+    }
+
+    #[test]
+    fn what_is_missing_is_created_and_what_differs_is_left_to_a_person() {
+        let topics = declared().unwrap();
+        let events = topics.iter().find(|topic| topic.name == "events").unwrap();
+        assert!(matches!(step(events, None), Step::Create { partitions: 4, .. }));
+        let settings = events.wanted_settings();
+        assert!(matches!(step(events, Some(TopicState { partitions: 4, settings })), Step::Keep { .. }));
+        let settings = BTreeMap::from([("cleanup.policy".into(), "compact".into())]);
+        assert!(matches!(step(events, Some(TopicState { partitions: 4, settings })), Step::Differs { .. }));
+    }
+}

@@ -1,0 +1,49 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Row, Size, StateStore, StoreError, Timer, WriteBatch};
+
+/// A store that lasts as long as the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    rows: BTreeMap<Vec<u8>, Row>,
+    timers: BTreeSet<Timer>,
+    position: Option<Vec<u8>>,
+}
+
+impl StateStore for MemoryStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows.get(key).cloned())
+    }
+
+    fn position(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.position.clone())
+    }
+
+    fn timers(&self, from: i64, through: i64, limit: usize) -> Result<Vec<Timer>, StoreError> {
+        let start = Timer { due: from, key: Vec::new() };
+        let due = self.timers.range(start..).take_while(|timer| timer.due <= through);
+        Ok(due.take(limit).cloned().collect())
+    }
+
+    fn write(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
+        for timer in &batch.timers_cleared {
+            self.timers.remove(timer);
+        }
+        self.timers.extend(batch.timers_set);
+        for (key, row) in batch.rows {
+            match row {
+                Some(row) => self.rows.insert(key, row),
+                None => self.rows.remove(&key),
+            };
+        }
+        if batch.position.is_some() {
+            self.position = batch.position;
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> Size {
+        let bytes = self.rows.iter().map(|(key, row)| key.len() + row.value.len()).sum::<usize>();
+        Size { rows: self.rows.len() as u64, bytes: bytes as u64 }
+    }
+}

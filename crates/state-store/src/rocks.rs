@@ -1,0 +1,195 @@
+use std::path::{Path, PathBuf};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Direction, IteratorMode,
+    Options, ReadOptions, WriteOptions,
+};
+
+use crate::{Row, Size, StateStore, StoreError, Timer, WriteBatch};
+
+const ROWS: &str = "rows";
+const TIMERS: &str = "timers";
+const META: &str = "meta";
+const POSITION: &[u8] = b"position";
+/// A row's value begins with its timer: due time, or this for none.
+const NO_TIMER: i64 = i64::MIN;
+const TIMER_BYTES: usize = 8;
+
+/// What the stores of one process share.
+#[derive(Clone)]
+pub struct RocksOptions {
+    cache: Cache,
+    write_buffer_bytes: usize,
+}
+
+impl RocksOptions {
+    /// `cache_bytes` for all stores together, `write_buffer_bytes` for each.
+    #[must_use]
+    pub fn new(cache_bytes: usize, write_buffer_bytes: usize) -> Self {
+        Self { cache: Cache::new_lru_cache(cache_bytes), write_buffer_bytes }
+    }
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        Self::new(64 << 20, 16 << 20)
+    }
+}
+
+/// One RocksDB: rows, timers and the position, written in one batch.
+///
+/// Its write-ahead log is on and never synced: a killed process loses nothing, and what a power cut takes
+/// is replayed from the changelog, since the position goes with it.
+pub struct RocksStore {
+    db: DB,
+    path: PathBuf,
+}
+
+impl RocksStore {
+    /// Opens the store in `path`, or creates it.
+    ///
+    /// # Errors
+    /// When another process has it open, or the directory is damaged.
+    pub fn open(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
+        let families = [(ROWS, true), (TIMERS, false), (META, false)]
+            .map(|(name, points)| ColumnFamilyDescriptor::new(name, family(options, points)));
+        let db = DB::open_cf_descriptors(&database(), path, families).map_err(|error| engine(path, &error))?;
+        Ok(Self { db, path: path.to_owned() })
+    }
+
+    fn family(&self, name: &str) -> Result<&rocksdb::ColumnFamily, StoreError> {
+        self.db.cf_handle(name).ok_or_else(|| StoreError::Malformed { path: self.path.display().to_string() })
+    }
+
+    fn failed(&self, error: &rocksdb::Error) -> StoreError {
+        engine(&self.path, error)
+    }
+
+    fn malformed(&self) -> StoreError {
+        StoreError::Malformed { path: self.path.display().to_string() }
+    }
+
+    fn estimate(&self, property: &str) -> u64 {
+        let value = self.family(ROWS).ok().and_then(|rows| self.db.property_int_value_cf(rows, property).ok());
+        value.flatten().unwrap_or(0)
+    }
+}
+
+impl StateStore for RocksStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        let stored = self.db.get_pinned_cf(self.family(ROWS)?, key).map_err(|error| self.failed(&error))?;
+        stored.map(|stored| read_row(&stored).ok_or_else(|| self.malformed())).transpose()
+    }
+
+    fn position(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get_cf(self.family(META)?, POSITION).map_err(|error| self.failed(&error))
+    }
+
+    fn timers(&self, from: i64, through: i64, limit: usize) -> Result<Vec<Timer>, StoreError> {
+        let mut options = ReadOptions::default();
+        if let Some(after) = through.checked_add(1) {
+            options.set_iterate_upper_bound(ordered(after).to_vec());
+        }
+        let start = ordered(from);
+        let mode = IteratorMode::From(&start, Direction::Forward);
+        let due = self.db.iterator_cf_opt(self.family(TIMERS)?, options, mode);
+        due.take(limit)
+            .map(|entry| {
+                let (key, _) = entry.map_err(|error| self.failed(&error))?;
+                read_timer(&key).ok_or_else(|| self.malformed())
+            })
+            .collect()
+    }
+
+    fn write(&mut self, batch: WriteBatch) -> Result<(), StoreError> {
+        let (rows, timers, meta) = (self.family(ROWS)?, self.family(TIMERS)?, self.family(META)?);
+        let mut write = rocksdb::WriteBatch::default();
+        for timer in &batch.timers_cleared {
+            write.delete_cf(timers, timer_key(timer));
+        }
+        for timer in &batch.timers_set {
+            write.put_cf(timers, timer_key(timer), []);
+        }
+        for (key, row) in &batch.rows {
+            match row {
+                Some(row) => write.put_cf(rows, key, row_bytes(row)),
+                None => write.delete_cf(rows, key),
+            }
+        }
+        if let Some(position) = &batch.position {
+            write.put_cf(meta, POSITION, position);
+        }
+        self.db.write_opt(write, &unsynced()).map_err(|error| self.failed(&error))
+    }
+
+    fn size(&self) -> Size {
+        Size {
+            rows: self.estimate("rocksdb.estimate-num-keys"),
+            bytes: self.estimate("rocksdb.total-sst-files-size") + self.estimate("rocksdb.cur-size-all-mem-tables"),
+        }
+    }
+}
+
+fn database() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_max_background_jobs(2);
+    options.set_max_open_files(256);
+    options.set_bytes_per_sync(1 << 20);
+    options.set_keep_log_file_num(2);
+    options
+}
+
+fn family(shared: &RocksOptions, point_reads: bool) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(&shared.cache);
+    table.set_block_size(8 << 10);
+    if point_reads {
+        table.set_ribbon_filter(10.0);
+        table.set_cache_index_and_filter_blocks(true);
+    }
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_size(shared.write_buffer_bytes);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options
+}
+
+fn unsynced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(false);
+    options
+}
+
+fn engine(path: &Path, error: &rocksdb::Error) -> StoreError {
+    StoreError::Engine { path: path.display().to_string(), reason: error.to_string() }
+}
+
+fn row_bytes(row: &Row) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(TIMER_BYTES + row.value.len());
+    bytes.extend_from_slice(&row.timer.unwrap_or(NO_TIMER).to_le_bytes());
+    bytes.extend_from_slice(&row.value);
+    bytes
+}
+
+fn read_row(bytes: &[u8]) -> Option<Row> {
+    let (timer, value) = bytes.split_first_chunk::<TIMER_BYTES>()?;
+    let due = i64::from_le_bytes(*timer);
+    Some(Row { value: value.to_vec(), timer: (due != NO_TIMER).then_some(due) })
+}
+
+/// Bytes that sort as the number does: big-endian with the sign turned over.
+fn ordered(due: i64) -> [u8; TIMER_BYTES] {
+    (due.cast_unsigned() ^ (1 << 63)).to_be_bytes()
+}
+
+fn timer_key(timer: &Timer) -> Vec<u8> {
+    [&ordered(timer.due), timer.key.as_slice()].concat()
+}
+
+fn read_timer(bytes: &[u8]) -> Option<Timer> {
+    let (due, key) = bytes.split_first_chunk::<TIMER_BYTES>()?;
+    let due = (u64::from_be_bytes(*due) ^ (1 << 63)).cast_signed();
+    Some(Timer { due, key: key.to_vec() })
+}

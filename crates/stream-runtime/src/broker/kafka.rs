@@ -1,0 +1,216 @@
+//! The port on Apache Kafka, through librdkafka.
+
+mod admin;
+mod membership;
+mod producer;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+pub use admin::{NewTopic, TopicState};
+pub use membership::{KafkaFence, KafkaMembership};
+pub use producer::KafkaProducer;
+pub use reader::KafkaReader;
+
+use super::{Broker, BrokerError, Extent, GroupSettings, ProducerSettings};
+use crate::StartFrom;
+
+/// How long a question to the broker may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Properties the runtime rests on: they are not the user's to set.
+const RESERVED: &[&str] = &[
+    "bootstrap.servers",
+    "group.id",
+    "group.instance.id",
+    "transactional.id",
+    "enable.idempotence",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "isolation.level",
+    "auto.offset.reset",
+    "acks",
+    "partition.assignment.strategy",
+];
+
+/// An Apache Kafka cluster.
+pub struct KafkaBroker {
+    bootstrap: String,
+    properties: BTreeMap<String, String>,
+    /// Sees committed records only.
+    committed: BaseConsumer,
+    /// Sees the ends of open transactions too.
+    uncommitted: BaseConsumer,
+}
+
+impl KafkaBroker {
+    /// The cluster at `bootstrap`; `properties` are librdkafka's, for TLS, SASL and tuning.
+    ///
+    /// # Errors
+    /// When a property is unknown, has a bad value or is one the runtime sets itself.
+    pub fn new(bootstrap: &str, properties: &BTreeMap<String, String>) -> Result<Self, BrokerError> {
+        if let Some(reserved) = properties.keys().find(|name| RESERVED.contains(&name.as_str())) {
+            return Err(BrokerError::Refused(format!("kafka property {reserved} is set by Pączek; remove it")));
+        }
+        let reading = |isolation| {
+            let mut config = client_config(bootstrap, properties);
+            config.set("isolation.level", isolation);
+            create(&config)
+        };
+        Ok(Self {
+            committed: reading("read_committed")?,
+            uncommitted: reading("read_uncommitted")?,
+            bootstrap: bootstrap.to_owned(),
+            properties: properties.clone(),
+        })
+    }
+
+    /// The broker's topics and their partitions.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub fn topics(&self) -> Result<BTreeMap<String, i32>, BrokerError> {
+        let metadata = self.committed.fetch_metadata(None, ANSWER).map_err(|error| self.silent(&error))?;
+        let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
+        Ok(known.map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
+    }
+
+    /// The offsets of a group, for the partitions that have one.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub fn group_offsets(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, BrokerError> {
+        let mut config = self.config();
+        config.set("group.id", group);
+        let consumer: BaseConsumer = create(&config)?;
+        let mut partitions = TopicPartitionList::new();
+        for partition in 0..self.partitions(topic)?.unwrap_or(0) {
+            partitions.add_partition(topic, partition);
+        }
+        let offsets = consumer.committed_offsets(partitions, ANSWER).map_err(|error| self.silent(&error))?;
+        let known = offsets.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(offset) => Some((element.partition(), offset)),
+            _ => None,
+        });
+        Ok(known.collect())
+    }
+
+    fn config(&self) -> ClientConfig {
+        client_config(&self.bootstrap, &self.properties)
+    }
+
+    fn silent(&self, error: &KafkaError) -> BrokerError {
+        BrokerError::Unreachable(format!(
+            "no answer from Kafka at {}: {error}; is it running, and is the address right?",
+            self.bootstrap
+        ))
+    }
+}
+
+impl Broker for KafkaBroker {
+    type Fence = KafkaFence;
+    type Membership = KafkaMembership;
+    type Reader = KafkaReader;
+    type Producer = KafkaProducer;
+
+    fn join(&self, group: &GroupSettings) -> Result<KafkaMembership, BrokerError> {
+        KafkaMembership::join(&self.config(), group)
+    }
+
+    fn reader(&self) -> Result<KafkaReader, BrokerError> {
+        KafkaReader::new(self.config())
+    }
+
+    fn producer(&self, settings: &ProducerSettings) -> Result<KafkaProducer, BrokerError> {
+        KafkaProducer::new(self.config(), settings)
+    }
+
+    fn partitions(&self, topic: &str) -> Result<Option<i32>, BrokerError> {
+        let metadata = self.committed.fetch_metadata(Some(topic), ANSWER).map_err(|error| self.silent(&error))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+        Ok(found.map(|found| count(found.partitions().len())).filter(|partitions| *partitions > 0))
+    }
+
+    fn extent(&self, topic: &str, partition: i32) -> Result<Extent, BrokerError> {
+        let silent = |error| self.silent(&error);
+        // A reader of committed records is told the last stable offset instead of the end.
+        let (start, stable_end) = self.committed.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
+        let (_, end) = self.uncommitted.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
+        Ok(Extent { start, stable_end, end })
+    }
+
+    fn start_offset(&self, topic: &str, partition: i32, from: StartFrom) -> Result<i64, BrokerError> {
+        let extent = self.extent(topic, partition)?;
+        let StartFrom::Time(time) = from else {
+            return Ok(if from == StartFrom::Earliest { extent.start } else { extent.stable_end });
+        };
+        let mut wanted = TopicPartitionList::new();
+        wanted
+            .add_partition_offset(topic, partition, Offset::Offset(time))
+            .map_err(|error| BrokerError::Refused(error.to_string()))?;
+        let found = self.committed.offsets_for_times(wanted, ANSWER).map_err(|error| self.silent(&error))?;
+        Ok(match found.elements().first().map(rdkafka::topic_partition_list::TopicPartitionListElem::offset) {
+            Some(Offset::Offset(offset)) => offset,
+            _ => extent.stable_end,
+        })
+    }
+}
+
+/// Carries the client library's log into ours.
+fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+            tracing::warn!(facility, message, "kafka client");
+        }
+        _ => tracing::debug!(facility, message, "kafka client"),
+    }
+}
+
+fn client_config(bootstrap: &str, properties: &BTreeMap<String, String>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("client.id", "paczek")
+        .set("allow.auto.create.topics", "false")
+        .set("log.connection.close", "false")
+        .set("reconnect.backoff.max.ms", "1000");
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config.set("bootstrap.servers", bootstrap);
+    config
+}
+
+fn create<T: rdkafka::config::FromClientConfig>(config: &ClientConfig) -> Result<T, BrokerError> {
+    config.create().map_err(|error| bad_config(&error))
+}
+
+fn bad_config(error: &KafkaError) -> BrokerError {
+    BrokerError::Refused(format!("the Kafka client refuses its configuration: {error}; look at [kafka.properties]"))
+}
+
+fn count(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+fn is_not_yet(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::WaitingForCoordinator
+            | Code::CoordinatorNotAvailable
+            | Code::CoordinatorLoadInProgress
+            | Code::NotCoordinator
+            | Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::UnstableOffsetCommit
+    )
+}

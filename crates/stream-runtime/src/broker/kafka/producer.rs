@@ -1,0 +1,178 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext};
+
+use super::{KafkaFence, bad_config};
+use crate::Output;
+use crate::broker::{BrokerError, ProducerSettings, TransactionalProducer};
+
+/// The client's own flush sleeps in steps of 100 ms: waiting in smaller ones is what keeps a commit short.
+const DRAIN_STEP: Duration = Duration::from_micros(300);
+/// How long a transaction's call may take.
+const CALL: Duration = Duration::from_secs(10);
+
+/// A transactional producer whose instance ends with the first doubt about it.
+pub struct KafkaProducer {
+    producer: BaseProducer<Deliveries>,
+    patience: Duration,
+}
+
+impl KafkaProducer {
+    pub(super) fn new(mut config: ClientConfig, settings: &ProducerSettings) -> Result<Self, BrokerError> {
+        let timeout = settings.transaction_timeout.as_millis();
+        config
+            .set("transactional.id", &settings.transactional_id)
+            .set("transaction.timeout.ms", timeout.to_string())
+            .set("message.timeout.ms", (timeout * 8 / 10).to_string());
+        for (name, value) in [
+            ("linger.ms", "2"),
+            ("retry.backoff.ms", "5"),
+            ("batch.size", "524288"),
+            ("compression.type", "lz4"),
+            ("message.max.bytes", "4194304"),
+            ("queue.buffering.max.messages", "500000"),
+        ] {
+            if config.get(name).is_none() {
+                config.set(name, value);
+            }
+        }
+        let producer: BaseProducer<Deliveries> =
+            config.create_with_context(Deliveries::default()).map_err(|error| bad_config(&error))?;
+        producer.init_transactions(CALL.max(settings.transaction_timeout)).map_err(|error| match &error {
+            KafkaError::Transaction(inner) if inner.is_fatal() => {
+                BrokerError::Refused(format!("no transactions for {}: {error}", settings.transactional_id))
+            }
+            _ => BrokerError::Unreachable(format!("no transactions for {} yet: {error}", settings.transactional_id)),
+        })?;
+        Ok(Self { producer, patience: settings.transaction_timeout })
+    }
+
+    fn check_deliveries(&self) -> Result<(), BrokerError> {
+        match lock(&self.producer.context().failure).take() {
+            Some(failure) => Err(BrokerError::Doubt(failure)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TransactionalProducer for KafkaProducer {
+    type Fence = KafkaFence;
+
+    fn begin(&mut self) -> Result<(), BrokerError> {
+        self.producer.begin_transaction().map_err(|error| doubt("begin", &error))
+    }
+
+    fn send(&mut self, output: &Output, mark: usize) -> Result<(), BrokerError> {
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&output.topic, mark).partition(output.partition);
+        record.key = output.key.as_deref();
+        record.payload = output.value.as_deref();
+        if !output.headers.is_empty() {
+            let headers = OwnedHeaders::new_with_capacity(output.headers.len());
+            record.headers = Some(output.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value) })
+            }));
+        }
+        let deadline = Instant::now() + self.patience;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if Instant::now() < deadline => {
+                    self.producer.poll(DRAIN_STEP);
+                    record = back;
+                }
+                Err((error, _)) => return Err(doubt("send", &error)),
+            }
+        }
+    }
+
+    fn drain(&mut self) -> Result<BTreeMap<usize, i64>, BrokerError> {
+        let deadline = Instant::now() + self.patience;
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(DRAIN_STEP);
+            self.check_deliveries()?;
+            if Instant::now() > deadline {
+                return Err(BrokerError::Doubt("records were not acknowledged in time".to_owned()));
+            }
+        }
+        self.check_deliveries()?;
+        Ok(std::mem::take(&mut *lock(&self.producer.context().marked)))
+    }
+
+    fn send_offsets(&mut self, topic: &str, offsets: &BTreeMap<i32, i64>, fence: &KafkaFence) -> Result<(), BrokerError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in offsets {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+                .map_err(|error| doubt("offsets", &error))?;
+        }
+        retried(|| self.producer.send_offsets_to_transaction(&list, &fence.0, CALL)).map_err(|error| doubt("offsets", &error))
+    }
+
+    fn commit(&mut self) -> Result<bool, BrokerError> {
+        retried(|| self.producer.commit_transaction(CALL)).map_err(|error| doubt("commit", &error))?;
+        Ok(self.producer.context().troubled.swap(false, Ordering::Relaxed))
+    }
+}
+
+/// Calls again, with the same arguments, as long as the client says that it may.
+fn retried(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    let deadline = Instant::now() + CALL;
+    loop {
+        match call() {
+            Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {}
+            answer => return answer,
+        }
+    }
+}
+
+fn doubt(call: &str, error: &KafkaError) -> BrokerError {
+    BrokerError::Doubt(format!("transaction ({call}): {error}"))
+}
+
+/// What became of the records sent.
+#[derive(Default)]
+struct Deliveries {
+    failure: Mutex<Option<String>>,
+    marked: Mutex<BTreeMap<usize, i64>>,
+    /// The connection broke or a request timed out: a late answer may still be under way somewhere.
+    troubled: AtomicBool,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "REQTMOUT" || facility == "TXNERR" {
+            self.troubled.store(true, Ordering::Relaxed);
+        }
+        super::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.troubled.store(true, Ordering::Relaxed);
+        tracing::debug!(%error, reason, "producer");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, mark: usize) {
+        match result {
+            Ok(message) if mark > 0 => {
+                lock(&self.marked).insert(mark, message.offset());
+            }
+            Ok(_) => {}
+            Err((error, _)) => *lock(&self.failure) = Some(format!("a record was not written: {error}")),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

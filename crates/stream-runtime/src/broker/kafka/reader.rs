@@ -1,0 +1,100 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::{create, is_not_yet};
+use crate::SourceRecord;
+use crate::broker::{BrokerError, LogReader, Read};
+
+/// Fetches partitions it is told to, outside any group.
+pub struct KafkaReader {
+    consumer: BaseConsumer,
+    topic: Arc<str>,
+}
+
+impl KafkaReader {
+    pub(super) fn new(mut config: ClientConfig) -> Result<Self, BrokerError> {
+        config
+            // The client asks for a group before it lets partitions be assigned; this one never joins it.
+            .set("group.id", "paczek-reader")
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error")
+            .set("check.crcs", "true");
+        for (name, value) in [
+            ("fetch.wait.max.ms", "20"),
+            ("fetch.queue.backoff.ms", "10"),
+            ("queued.max.messages.kbytes", "16384"),
+            ("max.partition.fetch.bytes", "2097152"),
+        ] {
+            if config.get(name).is_none() {
+                config.set(name, value);
+            }
+        }
+        Ok(Self { consumer: create(&config)?, topic: Arc::from("") })
+    }
+
+    /// Topic names repeat from record to record; one of them is kept.
+    fn topic(&mut self, name: &str) -> Arc<str> {
+        if &*self.topic != name {
+            self.topic = Arc::from(name);
+        }
+        Arc::clone(&self.topic)
+    }
+}
+
+impl LogReader for KafkaReader {
+    fn assign(&mut self, positions: &[(&str, i32, i64)]) -> Result<(), BrokerError> {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, offset) in positions {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+                .map_err(|error| BrokerError::Refused(error.to_string()))?;
+        }
+        self.consumer.assign(&list).map_err(|error| BrokerError::Doubt(error.to_string()))
+    }
+
+    fn poll(&mut self, timeout: Duration) -> Result<Option<Read>, BrokerError> {
+        let read = match self.consumer.poll(timeout) {
+            None => return Ok(None),
+            Some(Ok(message)) => owned(&message),
+            Some(Err(KafkaError::PartitionEOF(partition))) => return Ok(Some(Read::End { partition })),
+            Some(Err(error)) => return unreadable(&error).map(|()| None),
+        };
+        let topic = self.topic(&read.0);
+        Ok(Some(Read::Record(SourceRecord { topic, ..read.1 })))
+    }
+}
+
+fn owned(message: &BorrowedMessage<'_>) -> (String, SourceRecord) {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+    });
+    let record = SourceRecord {
+        topic: Arc::from(""),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or(0),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers,
+    };
+    (message.topic().to_owned(), record)
+}
+
+/// The client goes on by itself when a broker is away; anything else needs somebody.
+fn unreadable(error: &KafkaError) -> Result<(), BrokerError> {
+    match error.rdkafka_error_code() {
+        Some(code) if is_not_yet(code) => Ok(()),
+        Some(rdkafka::error::RDKafkaErrorCode::AutoOffsetReset) => Err(BrokerError::Refused(format!(
+            "a position lies outside what the topic still holds ({error}); was it deleted, or did retention eat it?"
+        ))),
+        _ => Err(BrokerError::Doubt(format!("reading: {error}"))),
+    }
+}

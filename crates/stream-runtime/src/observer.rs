@@ -1,0 +1,37 @@
+/// A step in the life of one transaction, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// A record or timer has been taken and its outputs are on their way.
+    Processing,
+    /// The changelog records are on their way.
+    Sealed,
+    /// Outputs and changelog are acknowledged.
+    Drained,
+    /// The trailers are acknowledged.
+    TrailersWritten,
+    /// The offsets are in the transaction.
+    OffsetsSent,
+    /// The transaction has committed; the state stores do not know it yet.
+    Committed,
+    /// The state stores have it.
+    Applied,
+}
+
+/// Sees what a worker does. Tests stop it at a step; others look on.
+pub trait Observer: Send + Sync {
+    /// The worker of `processor` has done this step of a transaction that has taken `records` so far.
+    fn reached(&self, processor: &str, step: Step, records: usize) {
+        let _ = (processor, step, records);
+    }
+
+    /// A task is open; so many records of its changelog were read for it.
+    fn restored(&self, processor: &str, partition: i32, records: u64) {
+        let _ = (processor, partition, records);
+    }
+}
+
+/// Looks on in silence.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+/// Where to start where no position exists yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// At the oldest record.
+    Earliest,
+    /// Behind the newest record.
+    Latest,
+    /// At the first record written at this time or later, in milliseconds since 1970.
+    Time(i64),
+}
+
+/// How a worker runs.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// Name of the processor, such as `profile-updater`.
+    pub processor: String,
+    /// The topic it reads.
+    pub input: String,
+    /// Its changelog, with as many partitions as the input.
+    pub changelog: String,
+    /// Its consumer group.
+    pub group: String,
+    /// Name of this worker, unique among all and the same after a restart.
+    pub member: String,
+    /// `transactional.id` of its producer.
+    pub transactional_id: String,
+    /// Length of a cycle.
+    pub commit_interval: Duration,
+    /// Records in one transaction.
+    pub max_records: usize,
+    /// Input bytes in one transaction.
+    pub max_bytes: usize,
+    /// Decoded states kept in memory for each task.
+    pub hot_states: usize,
+    /// Silence after which a member counts as dead.
+    pub session_timeout: Duration,
+    /// Time after which the broker aborts a transaction that was left open.
+    pub transaction_timeout: Duration,
+    /// Where to start where no position exists yet.
+    pub start_from: StartFrom,
+    /// Go on where the group's offset is ahead of the changelog's.
+    pub accept_reset: bool,
+    /// What holds exactly-once up.
+    pub guards: Guards,
+}
+
+/// The guards of exactly-once, each of which a twin test takes away to show that it bites. They are not
+/// reachable from the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guards {
+    /// Offsets are accepted from a current member of the group only.
+    pub fence: bool,
+    /// Offsets commit with the outputs, and the changelog's count.
+    pub offsets_in_transaction: bool,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self { fence: true, offsets_in_transaction: true }
+    }
+}

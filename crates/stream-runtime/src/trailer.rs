@@ -1,0 +1,143 @@
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::StreamTime;
+
+/// Key of the record that ends each transaction on a changelog partition.
+pub const TRAILER_KEY: &[u8] = b"\xFFmark";
+
+const VERSION: u32 = 1;
+/// The one state store a task has so far.
+const STORE: u8 = 1;
+
+/// The last record of a transaction on a changelog partition: what the frame before it brings the state to.
+///
+/// State and input position live in one log, so neither can be ahead of the other. JSON on the wire; the
+/// shape is `schemas/changelog-trailer/v1.avsc`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trailer {
+    /// Version of this shape.
+    pub version: u32,
+    /// Number of the transaction on this partition, counting from 1.
+    pub sequence: u64,
+    /// Records of the frame: those directly before this one.
+    pub count: u64,
+    /// xxh3-64 over the keys and values of the frame, in hexadecimal.
+    pub hash: String,
+    /// Where the task goes on reading.
+    pub inputs: Vec<InputPosition>,
+    /// The task's stream time.
+    pub stream_time: Vec<OriginPosition>,
+    /// `transactional.id` of the writer.
+    pub written_by: String,
+    /// Version of the code that wrote it.
+    pub code_version: String,
+}
+
+/// The next record a task reads from one input partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputPosition {
+    /// The input topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Offset of the next record.
+    pub next_offset: i64,
+}
+
+/// The newest event time of one origin partition of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginPosition {
+    /// The source.
+    pub source: String,
+    /// Its origin partition.
+    pub partition: i32,
+    /// Event time in milliseconds; the greatest number once the origin has ended.
+    pub time: i64,
+}
+
+impl Trailer {
+    /// The trailer of a frame.
+    #[must_use]
+    pub fn new(sequence: u64, frame: &Frame, input: InputPosition, time: &StreamTime, written_by: &str) -> Self {
+        let stream_time = time.origins().map(|(source, partition, time)| OriginPosition {
+            source: source.to_owned(),
+            partition,
+            time,
+        });
+        Self {
+            version: VERSION,
+            sequence,
+            count: frame.count,
+            hash: frame.digest(),
+            inputs: vec![input],
+            stream_time: stream_time.collect(),
+            written_by: written_by.to_owned(),
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Where the task goes on reading; 0 for a trailer without inputs, which this version never writes.
+    #[must_use]
+    pub fn next_offset(&self) -> i64 {
+        self.inputs.first().map_or(0, |input| input.next_offset)
+    }
+
+    /// The task's stream time.
+    #[must_use]
+    pub fn time(&self) -> StreamTime {
+        let mut time = StreamTime::default();
+        for origin in &self.stream_time {
+            time.hear(&origin.source, origin.partition, origin.time);
+        }
+        time
+    }
+
+    /// As bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// From bytes; `None` if they are no trailer this version can read.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok().filter(|trailer: &Self| trailer.version == VERSION)
+    }
+}
+
+/// What a trailer says of the records before it: how many, and a hash over them.
+#[derive(Clone, Default)]
+pub struct Frame {
+    count: u64,
+    hash: Xxh3,
+}
+
+impl Frame {
+    /// Takes one more record in.
+    pub fn add(&mut self, key: &[u8], value: Option<&[u8]>) {
+        self.count += 1;
+        self.hash.update(&(key.len() as u64).to_le_bytes());
+        self.hash.update(key);
+        self.hash.update(&value.map_or(u64::MAX, |value| value.len() as u64).to_le_bytes());
+        self.hash.update(value.unwrap_or_default());
+    }
+
+    /// The hash so far, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        format!("{:016x}", self.hash.digest())
+    }
+}
+
+/// The key in the changelog of the row `key`.
+#[must_use]
+pub fn state_key(key: &[u8]) -> Vec<u8> {
+    [&[STORE], key].concat()
+}
+
+/// The row key of a changelog record; `None` for a trailer or another store's record.
+#[must_use]
+pub fn store_key(changelog_key: &[u8]) -> Option<&[u8]> {
+    changelog_key.strip_prefix(&[STORE])
+}

@@ -1,0 +1,654 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use state_store::{StateStore, StoreError};
+
+use crate::broker::{
+    Broker, BrokerError, GroupSettings, LogReader, Membership, ProducerSettings, Read, Rebalance,
+    TransactionalProducer,
+};
+use crate::processor::{Failure, Outputs, Processor, TaskTime};
+use crate::restore::{Mark, Restore};
+use crate::task::{Start, Task};
+use crate::{Metric, Metrics, Observer, RuntimeError, SourceRecord, Step, WorkerSettings};
+
+/// How often the slow gauges are looked up.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
+/// Waits between two tries of something that is not possible yet.
+const RETRY: Duration = Duration::from_millis(20);
+/// The longest wait before a worker in doubt tries again.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// Records between two looks at the group, within one cycle.
+const POLL_GROUP_EVERY: usize = 512;
+
+/// What a worker shares with the process around it.
+pub struct Health {
+    stop: AtomicBool,
+    ready: AtomicBool,
+    last_turn: AtomicI64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { stop: AtomicBool::new(false), ready: AtomicBool::new(false), last_turn: AtomicI64::new(now()) }
+    }
+}
+
+impl Health {
+    /// Asks the worker to commit what it has and leave.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has been asked to.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has joined its group and opened what it owns.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has turned within the last `patience`.
+    #[must_use]
+    pub fn is_alive(&self, patience: Duration) -> bool {
+        let silent = now() - self.last_turn.load(Ordering::Relaxed);
+        u128::try_from(silent).map_or(true, |silent| silent < patience.as_millis())
+    }
+}
+
+/// What a worker is given.
+pub struct Worker<'a, B: Broker, P: Processor> {
+    /// The log it works on.
+    pub broker: &'a B,
+    /// What it does with each record.
+    pub processor: &'a P,
+    /// How it runs.
+    pub settings: &'a WorkerSettings,
+    /// Opens the state store of a partition.
+    pub open_store: &'a dyn Fn(i32) -> Result<Box<dyn StateStore>, StoreError>,
+    /// Where it counts.
+    pub metrics: &'a Metrics,
+    /// Who looks on.
+    pub observer: &'a dyn Observer,
+    /// How it is asked to stop, and tells how it is.
+    pub health: &'a Health,
+}
+
+/// Runs the tasks that the group gives to this worker, one transaction a cycle, until it is asked to stop.
+///
+/// # Errors
+/// When it cannot go on: a refusal of the broker, a damaged store, a position that does not add up. What the
+/// broker or the network only interrupts is tried again.
+pub fn run_worker<B: Broker, P: Processor>(worker: Worker<'_, B, P>) -> Result<(), RuntimeError> {
+    let health = worker.health;
+    let mut shift = Shift::begin(worker)?;
+    while !health.is_stopping() {
+        match shift.turn() {
+            Ok(()) => {}
+            Err(error) if error.is_recoverable() => shift.recover(&error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// One worker at work.
+struct Shift<'a, B: Broker, P: Processor> {
+    given: Worker<'a, B, P>,
+    input: Arc<str>,
+    changelog: Arc<str>,
+    membership: B::Membership,
+    reader: B::Reader,
+    producer: B::Producer,
+    /// Rebalances that came while something else was under way.
+    waiting: VecDeque<Rebalance>,
+    owned: BTreeSet<i32>,
+    tasks: BTreeMap<i32, Task<P>>,
+    idle: BTreeMap<i32, Idle>,
+    outputs: Outputs,
+    cycle: Cycle,
+    /// The producer is to be replaced and every task opened anew.
+    in_doubt: bool,
+    failures: u32,
+    gauged: Option<Instant>,
+}
+
+/// What the open transaction has taken so far.
+struct Cycle {
+    open: bool,
+    records: usize,
+    bytes: usize,
+    oldest: Option<i64>,
+    begun: Instant,
+}
+
+impl Cycle {
+    fn new() -> Self {
+        Self { open: false, records: 0, bytes: 0, oldest: None, begun: Instant::now() }
+    }
+}
+
+/// Whether an input partition has anything more to read, and since when it has not.
+struct Idle {
+    since: i64,
+    at_end: bool,
+}
+
+impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
+    fn begin(given: Worker<'a, B, P>) -> Result<Self, RuntimeError> {
+        let settings = given.settings;
+        let producer = given.broker.producer(&producer_settings(settings))?;
+        let membership = given.broker.join(&GroupSettings {
+            group: settings.group.clone(),
+            topic: settings.input.clone(),
+            member: settings.member.clone(),
+            session_timeout: settings.session_timeout,
+        })?;
+        Ok(Self {
+            input: Arc::from(settings.input.as_str()),
+            changelog: Arc::from(settings.changelog.as_str()),
+            membership,
+            reader: given.broker.reader()?,
+            producer,
+            waiting: VecDeque::new(),
+            owned: BTreeSet::new(),
+            tasks: BTreeMap::new(),
+            idle: BTreeMap::new(),
+            outputs: Outputs::default(),
+            cycle: Cycle::new(),
+            in_doubt: false,
+            failures: 0,
+            gauged: None,
+            given,
+        })
+    }
+
+    fn turn(&mut self) -> Result<(), RuntimeError> {
+        self.given.health.last_turn.store(now(), Ordering::Relaxed);
+        if self.in_doubt {
+            self.replace_clients()?;
+        }
+        self.hear_group()?;
+        while let Some(rebalance) = self.waiting.pop_front() {
+            self.rebalance(&rebalance)?;
+        }
+        if self.tasks.len() < self.owned.len() {
+            self.open_tasks()?;
+        }
+        self.cycle()?;
+        self.failures = 0;
+        self.gauge()
+    }
+
+    fn hear_group(&mut self) -> Result<(), RuntimeError> {
+        while let Some(rebalance) = self.membership.poll()? {
+            self.waiting.push_back(rebalance);
+        }
+        Ok(())
+    }
+
+    // --- what this worker owns ---
+
+    fn rebalance(&mut self, rebalance: &Rebalance) -> Result<(), RuntimeError> {
+        tracing::info!(processor = self.given.settings.processor, ?rebalance, "partitions changed");
+        match rebalance {
+            Rebalance::Assigned(partitions) => self.owned.extend(partitions),
+            Rebalance::Revoked(partitions) | Rebalance::Lost(partitions) => {
+                for partition in partitions {
+                    self.owned.remove(partition);
+                    self.tasks.remove(partition);
+                    self.idle.remove(partition);
+                }
+            }
+        }
+        self.membership.acknowledge(rebalance)?;
+        self.open_tasks()
+    }
+
+    /// Opens what is owned and not open yet, and reads on from where every task stands.
+    fn open_tasks(&mut self) -> Result<(), RuntimeError> {
+        let closed: Vec<i32> =
+            self.owned.iter().filter(|partition| !self.tasks.contains_key(partition)).copied().collect();
+        for partition in closed {
+            if let Some(task) = self.open_task(partition)? {
+                self.tasks.insert(partition, task);
+                self.idle.insert(partition, Idle { since: now(), at_end: false });
+            }
+        }
+        let input = &*self.input;
+        let positions: Vec<_> =
+            self.tasks.iter().map(|(partition, task)| (input, *partition, task.next_offset())).collect();
+        self.reader.assign(&positions)?;
+        self.given.health.ready.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Opens a task where its last committed transaction left it, whoever ran that. `None` if the group
+    /// takes the partition away meanwhile.
+    fn open_task(&mut self, partition: i32) -> Result<Option<Task<P>>, RuntimeError> {
+        let Some(group_offset) = self.stable_group_offset(partition)? else { return Ok(None) };
+        let Some(end) = self.stable_changelog_end(partition)? else { return Ok(None) };
+        let mut store = (self.given.open_store)(partition)?;
+        let mark = self.restore(partition, &mut *store, end)?;
+        let settings = self.given.settings;
+        let start = match &mark {
+            Some(mark) if settings.guards.offsets_in_transaction => {
+                self.check_group(partition, group_offset, &mark.trailer)?;
+                Start::After(&mark.trailer)
+            }
+            _ => Start::At(self.first_offset(partition, group_offset)?),
+        };
+        Ok(Some(Task::new(&self.input, partition, &self.changelog, store, settings.hot_states, start)))
+    }
+
+    /// The group's offset once the last owner's transaction has ended: from here on it cannot commit any
+    /// more. `None` if the partition goes meanwhile.
+    fn stable_group_offset(&mut self, partition: i32) -> Result<Option<Option<i64>>, RuntimeError> {
+        self.wait_for(partition, |shift| shift.membership.committed(partition))
+    }
+
+    /// The end of the changelog once every transaction before it has ended: a reader of committed records
+    /// then sees all that can ever be before it.
+    fn stable_changelog_end(&mut self, partition: i32) -> Result<Option<i64>, RuntimeError> {
+        let target = self.given.broker.extent(&self.changelog, partition)?.end;
+        self.wait_for(partition, |shift| {
+            let extent = shift.given.broker.extent(&shift.changelog, partition)?;
+            if extent.stable_end >= target { Ok(target) } else { Err(BrokerError::NotYet(String::new())) }
+        })
+    }
+
+    fn wait_for<T>(
+        &mut self,
+        partition: i32,
+        mut ask: impl FnMut(&mut Self) -> Result<T, BrokerError>,
+    ) -> Result<Option<T>, RuntimeError> {
+        loop {
+            match ask(self) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(BrokerError::NotYet(_)) => std::thread::sleep(RETRY),
+                Err(error) => return Err(error.into()),
+            }
+            self.given.health.last_turn.store(now(), Ordering::Relaxed);
+            self.hear_group()?;
+            let going = |rebalance: &Rebalance| match rebalance {
+                Rebalance::Revoked(going) | Rebalance::Lost(going) => going.contains(&partition),
+                Rebalance::Assigned(_) => false,
+            };
+            if self.given.health.is_stopping() || self.waiting.iter().any(going) {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn restore(
+        &mut self,
+        partition: i32,
+        store: &mut dyn StateStore,
+        end: i64,
+    ) -> Result<Option<Mark>, RuntimeError> {
+        let mark = store.position()?.as_deref().and_then(Mark::decode);
+        let from = match &mark {
+            Some(mark) if mark.changelog_next > end => {
+                let (topic, absorbed) = (self.changelog.to_string(), mark.changelog_next);
+                return Err(RuntimeError::ChangelogLost { topic, partition, end, absorbed });
+            }
+            Some(mark) => mark.changelog_next,
+            None => self.given.broker.extent(&self.changelog, partition)?.start,
+        };
+        let mut restore = Restore::new(self.given.processor, store, mark);
+        if from < end {
+            self.reader.assign(&[(&self.changelog, partition, from)])?;
+            loop {
+                match self.reader.poll(Duration::from_millis(100))? {
+                    Some(Read::Record(record)) => {
+                        restore.take(record).map_err(|source| failed(self.given.settings, source))?;
+                    }
+                    Some(Read::End { .. }) => break,
+                    None => {}
+                }
+                if restore.records.is_multiple_of(POLL_GROUP_EVERY as u64) {
+                    self.given.health.last_turn.store(now(), Ordering::Relaxed);
+                    while let Some(rebalance) = self.membership.poll()? {
+                        self.waiting.push_back(rebalance);
+                    }
+                }
+            }
+        }
+        let (mark, records) = (restore.mark, restore.records);
+        let processor = self.given.settings.processor.as_str();
+        tracing::info!(processor, partition, records, "task opened");
+        self.given.metrics.add(Metric::RestoredRecords, &[processor], records);
+        self.given.observer.restored(processor, partition, records);
+        Ok(mark)
+    }
+
+    fn check_group(
+        &self,
+        partition: i32,
+        group: Option<i64>,
+        trailer: &crate::Trailer,
+    ) -> Result<(), RuntimeError> {
+        let (topic, trailer) = (self.input.to_string(), trailer.next_offset());
+        match group {
+            Some(group) if group > trailer && !self.given.settings.accept_reset => {
+                Err(RuntimeError::GroupAhead { topic, partition, group, trailer })
+            }
+            Some(group) if group < trailer => {
+                tracing::warn!(topic, partition, group, trailer, "the changelog is ahead of the group: taken");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn first_offset(&self, partition: i32, group: Option<i64>) -> Result<i64, RuntimeError> {
+        let settings = self.given.settings;
+        match group {
+            Some(offset) if !settings.guards.offsets_in_transaction || settings.accept_reset => Ok(offset),
+            Some(group) => {
+                let topic = self.input.to_string();
+                Err(RuntimeError::GroupAhead { topic, partition, group, trailer: 0 })
+            }
+            None => Ok(self.given.broker.start_offset(&self.input, partition, settings.start_from)?),
+        }
+    }
+
+    // --- one transaction ---
+
+    fn cycle(&mut self) -> Result<(), RuntimeError> {
+        self.cycle = Cycle::new();
+        self.fire_due()?;
+        self.take_records()?;
+        self.pass_idle_time();
+        self.commit()
+    }
+
+    fn fire_due(&mut self) -> Result<(), RuntimeError> {
+        let (processor, metrics, settings) = (self.given.processor, self.given.metrics, self.given.settings);
+        let mut fired = false;
+        for task in self.tasks.values_mut() {
+            let due = task.fire_due(processor, &mut self.outputs, metrics);
+            fired |= due.map_err(|source| failed(settings, source))?;
+        }
+        self.send_outputs()?;
+        if fired {
+            self.given.observer.reached(&settings.processor, Step::Processing, self.cycle.records);
+        }
+        Ok(())
+    }
+
+    fn take_records(&mut self) -> Result<(), RuntimeError> {
+        let settings = self.given.settings;
+        let deadline = self.cycle.begun + settings.commit_interval;
+        while self.cycle.records < settings.max_records && self.cycle.bytes < settings.max_bytes {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.reader.poll(left)? {
+                Some(Read::Record(record)) => self.take(&record)?,
+                Some(Read::End { partition }) => {
+                    if let Some(idle) = self.idle.get_mut(&partition) {
+                        idle.at_end = true;
+                    }
+                }
+                None => {}
+            }
+            if left.is_zero() {
+                break;
+            }
+        }
+        let parts = [settings.processor.as_str(), "process"];
+        let took = self.cycle.begun.elapsed().as_secs_f64();
+        if self.cycle.records > 0 {
+            self.given.metrics.observe(Metric::TransactionPartSeconds, &parts, took);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, record: &SourceRecord) -> Result<(), RuntimeError> {
+        let Some(task) = self.tasks.get_mut(&record.partition) else { return Ok(()) };
+        let settings = self.given.settings;
+        task.process(self.given.processor, record, &mut self.outputs, self.given.metrics)
+            .map_err(|source| failed(settings, source))?;
+        self.idle.insert(record.partition, Idle { since: now(), at_end: false });
+        self.cycle.records += 1;
+        self.cycle.bytes += record.bytes();
+        self.cycle.oldest = self.cycle.oldest.or(Some(record.timestamp));
+        self.send_outputs()?;
+        self.given.observer.reached(&settings.processor, Step::Processing, self.cycle.records);
+        if self.cycle.records.is_multiple_of(POLL_GROUP_EVERY) {
+            self.hear_group()?;
+        }
+        Ok(())
+    }
+
+    fn pass_idle_time(&mut self) {
+        for (partition, task) in &mut self.tasks {
+            if let Some(idle) = self.idle.get(partition).filter(|idle| idle.at_end) {
+                task.idle(self.given.processor, idle.since, now());
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), RuntimeError> {
+        let changed: Vec<i32> =
+            self.tasks.values().filter(|task| task.has_changed()).map(Task::partition).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let settings = self.given.settings;
+        let draining = Instant::now();
+        self.seal(&changed)?;
+        self.reached(Step::Sealed);
+        self.producer.drain()?;
+        self.reached(Step::Drained);
+        let trailers = self.write_trailers(&changed)?;
+        self.reached(Step::TrailersWritten);
+        let committing = Instant::now();
+        let offsets = self.offsets(&changed);
+        if settings.guards.offsets_in_transaction {
+            self.put_offsets(&offsets)?;
+            self.reached(Step::OffsetsSent);
+        }
+        let in_doubt = self.producer.commit()?;
+        self.cycle.open = false;
+        self.reached(Step::Committed);
+        if !settings.guards.offsets_in_transaction {
+            self.membership.commit_outside(&offsets)?;
+        }
+        let applying = Instant::now();
+        self.apply(&changed, &trailers)?;
+        self.reached(Step::Applied);
+        self.measure(draining, committing, applying);
+        if in_doubt {
+            return Err(BrokerError::Doubt("the connection to the coordinator was in trouble".to_owned()).into());
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, changed: &[i32]) -> Result<(), RuntimeError> {
+        let (settings, processor) = (self.given.settings, self.given.processor);
+        for partition in changed {
+            let Some(task) = self.tasks.get_mut(partition) else { continue };
+            let records = task.seal(processor, &settings.transactional_id);
+            records.map_err(|source| failed(settings, source))?.into_iter().for_each(|one| self.outputs.push(one));
+        }
+        let tasks: Vec<TaskTime<'_>> =
+            changed.iter().filter_map(|partition| self.tasks.get(partition)).map(Task::time).collect();
+        processor.heartbeat(&tasks, &mut self.outputs).map_err(|source| failed(settings, source))?;
+        self.begin_transaction()?;
+        self.send_outputs()
+    }
+
+    fn write_trailers(&mut self, changed: &[i32]) -> Result<BTreeMap<usize, i64>, RuntimeError> {
+        for (index, partition) in changed.iter().enumerate() {
+            if let Some(trailer) = self.tasks.get(partition).and_then(Task::trailer) {
+                self.producer.send(&trailer, index + 1)?;
+            }
+        }
+        Ok(self.producer.drain()?)
+    }
+
+    fn offsets(&self, changed: &[i32]) -> BTreeMap<i32, i64> {
+        let tasks = changed.iter().filter_map(|partition| self.tasks.get(partition));
+        tasks.map(|task| (task.partition(), task.next_offset())).collect()
+    }
+
+    fn put_offsets(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), RuntimeError> {
+        let fence = if self.given.settings.guards.fence {
+            self.hear_group()?;
+            if self.waiting.iter().any(|rebalance| matches!(rebalance, Rebalance::Lost(_))) {
+                return Err(BrokerError::Doubt("the group gave the partitions to others".to_owned()).into());
+            }
+            self.membership.fence()?
+        } else {
+            self.membership.no_fence()?
+        };
+        Ok(self.producer.send_offsets(&self.input, offsets, &fence)?)
+    }
+
+    fn apply(&mut self, changed: &[i32], trailers: &BTreeMap<usize, i64>) -> Result<(), RuntimeError> {
+        for (index, partition) in changed.iter().enumerate() {
+            let offset = trailers.get(&(index + 1)).copied();
+            let offset = offset.ok_or_else(|| BrokerError::Doubt("a trailer has no offset".to_owned()))?;
+            if let Some(task) = self.tasks.get_mut(partition) {
+                task.committed(offset).map_err(|source| failed(self.given.settings, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_transaction(&mut self) -> Result<(), RuntimeError> {
+        if !self.cycle.open {
+            self.producer.begin()?;
+            self.cycle.open = true;
+        }
+        Ok(())
+    }
+
+    fn send_outputs(&mut self) -> Result<(), RuntimeError> {
+        let outputs: Vec<_> = self.outputs.take().collect();
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        self.begin_transaction()?;
+        for output in outputs {
+            self.producer.send(&output, 0)?;
+            self.given.metrics.add(
+                Metric::RecordsWritten,
+                &[&self.given.settings.processor, &output.topic],
+                1,
+            );
+        }
+        Ok(())
+    }
+
+    fn reached(&self, step: Step) {
+        self.given.observer.reached(&self.given.settings.processor, step, self.cycle.records);
+    }
+
+    // --- after doubt ---
+
+    /// Lets go of everything that hangs on the transaction. The next turn replaces the producer, which ends
+    /// the transaction one way or the other, and opens every task anew from what the changelog then says.
+    fn recover(&mut self, error: &RuntimeError) {
+        let settings = self.given.settings;
+        tracing::warn!(processor = settings.processor, %error, "in doubt: producer replaced, tasks opened anew");
+        self.given.health.ready.store(false, Ordering::Relaxed);
+        self.given.metrics.add(Metric::Recoveries, &[&settings.processor], 1);
+        self.in_doubt = true;
+        self.tasks.clear();
+        self.outputs = Outputs::default();
+        std::thread::sleep(LONGEST_BACKOFF.min(RETRY * 2u32.saturating_pow(self.failures.min(10))));
+        self.failures += 1;
+    }
+
+    fn replace_clients(&mut self) -> Result<(), RuntimeError> {
+        self.producer = self.given.broker.producer(&producer_settings(self.given.settings))?;
+        self.reader = self.given.broker.reader()?;
+        self.cycle.open = false;
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    // --- telling how it goes ---
+
+    fn measure(&self, draining: Instant, committing: Instant, applying: Instant) {
+        let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
+        let part = |name, took: Duration| {
+            metrics.observe(Metric::TransactionPartSeconds, &[processor, name], took.as_secs_f64());
+        };
+        part("drain", committing - draining);
+        part("commit", applying - committing);
+        part("apply", applying.elapsed());
+        metrics.add(Metric::Transactions, &[processor], 1);
+        metrics.add(Metric::RecordsTaken, &[processor], self.cycle.records as u64);
+        if let Some(oldest) = self.cycle.oldest {
+            let seconds = (now() - oldest).max(0) as f64 / 1_000.0;
+            metrics.observe(Metric::EventToCommitSeconds, &[processor], seconds);
+        }
+    }
+
+    fn gauge(&mut self) -> Result<(), RuntimeError> {
+        if self.gauged.is_some_and(|at| at.elapsed() < GAUGE_INTERVAL) {
+            return Ok(());
+        }
+        self.gauged = Some(Instant::now());
+        let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
+        for task in self.tasks.values() {
+            let partition = task.partition().to_string();
+            let labels = [processor, partition.as_str()];
+            let extent = self.given.broker.extent(&self.input, task.partition())?;
+            metrics.set(Metric::LagRecords, &labels, (extent.stable_end - task.next_offset()).max(0) as f64);
+            let size = task.store().size();
+            metrics.set(Metric::StateRows, &labels, size.rows as f64);
+            metrics.set(Metric::StateBytes, &labels, size.bytes as f64);
+        }
+        self.gauge_time();
+        Ok(())
+    }
+
+    /// Per source: how far its slowest origin is behind the clock, and each origin behind the furthest.
+    fn gauge_time(&self) {
+        let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
+        let mut sources: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
+        for task in self.tasks.values() {
+            for (source, origin, time) in task.time().time.origins().filter(|(_, _, time)| *time < i64::MAX) {
+                let known = sources.entry(source).or_default().entry(origin).or_insert(time);
+                *known = time.min(*known);
+            }
+        }
+        for (source, origins) in sources {
+            let furthest = origins.values().copied().max().unwrap_or(0);
+            let slowest = origins.values().copied().min().unwrap_or(0);
+            let seconds = |millis: i64| millis.max(0) as f64 / 1_000.0;
+            metrics.set(Metric::LagEventTimeSeconds, &[processor, source], seconds(now() - slowest));
+            for (origin, time) in origins {
+                let labels = [processor, source, &origin.to_string()];
+                metrics.set(Metric::StalledSeconds, &labels, seconds(furthest - time));
+            }
+        }
+    }
+}
+
+fn producer_settings(settings: &WorkerSettings) -> ProducerSettings {
+    ProducerSettings {
+        transactional_id: settings.transactional_id.clone(),
+        transaction_timeout: settings.transaction_timeout,
+    }
+}
+
+fn failed(settings: &WorkerSettings, source: Failure) -> RuntimeError {
+    RuntimeError::Processor { processor: settings.processor.clone(), source }
+}
+
+/// Milliseconds since 1970 by this machine's clock: for waiting and measuring, never for event time but where
+/// a live source is idle.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
