@@ -339,7 +339,8 @@ mod tests {
 
     #[test]
     fn what_a_row_leaves_out_comes_from_its_source_and_its_record() {
-        let row = r#"{"event_id":"1","event_type":"page_viewed","event_time":1773489600000,"user_id":"u"}"#;
+        let row = r#"{"event_id":"1","event_type":"page_viewed","event_time":1773489600000,"user_id":"u",
+            "source":"clickstream"}"#;
         let event = read_live(row);
         let expected = Event {
             event_id: "1".into(),

@@ -487,4 +487,26 @@ mod tests {
         let refused = inner[1].text("c").map_err(|rejection| rejection.field);
         assert_eq!(refused, Err("a.b[1].c".to_owned()));
     }
+
+    #[test]
+    fn sixty_four_entries_pass_and_one_more_does_not() {
+        let list = |entries: usize| member(&format!("[{}]", vec![r#""a""#; entries].join(",")));
+        assert_eq!(fields(&list(64)).texts("x").map(|texts| texts.len()), Ok(64));
+        assert!(fields(&list(65)).texts("x").is_err());
+
+        let map = |entries: usize| {
+            let entries: Vec<String> = (0..entries).map(|index| format!(r#""k{index}":"a""#)).collect();
+            format!("{{{}}}", entries.join(","))
+        };
+        assert_eq!(fields(&member(&map(64))).text_map("x").map(|texts| texts.len()), Ok(64));
+        assert!(fields(&member(&map(65))).text_map("x").is_err());
+        assert_eq!(fields(&map(64)).rest().map(|rest| rest.len()), Ok(64));
+        assert!(fields(&map(65)).rest().is_err());
+    }
+
+    #[test]
+    fn a_null_in_a_map_counts_as_absent() {
+        let flags = fields(&member(r#"{"ads":true,"mail":null}"#)).flag_map("x");
+        assert_eq!(flags, Ok(BTreeMap::from([("ads".to_owned(), true)])));
+    }
 }

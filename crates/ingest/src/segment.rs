@@ -375,6 +375,17 @@ mod tests {
     }
 
     #[test]
+    fn a_product_removed_is_taken_out_of_its_cart() {
+        let event = read_live(&track("Product Removed", r#""cart_id":"c","sku":"x","quantity":3"#));
+        let removed = event.map(|event| {
+            let cart = event.cart.map(|cart| (cart.op, cart.cart_id));
+            (cart, event.items.into_iter().map(|item| (item.product_id, item.quantity)).collect())
+        });
+        let cart = Some((CartOp::Remove, Some("c".to_owned())));
+        assert_eq!(removed, Ok((cart, vec![("x".to_owned(), 3)])));
+    }
+
+    #[test]
     fn an_order_completed_is_an_order_with_its_items() {
         let event = read_live(&track(
             "Order Completed",
