@@ -1,4 +1,4 @@
-use crate::{EventTime, EventKind, ProfileKey};
+use crate::{EventKind, EventTime, ProfileKey};
 
 /// What the profile-updater tells its readers: what we know of one customer now, and why we say so.
 ///

@@ -25,6 +25,7 @@ pub(crate) fn read(value: &[u8], raw: &Raw<'_>, source: &Source) -> Result<Event
         event_id,
         tenant: tenant.unwrap_or_else(|| source.tenant.clone()),
         source: source.name.clone(),
+        currency: source.currency.clone(),
         kind,
         event_time,
         received_at: source.received_at(raw, received_at, event_time),
@@ -57,7 +58,7 @@ fn read_visitor(event: &mut Event, row: &mut Fields<'_>) -> Result<(), Rejection
 }
 
 fn read_commerce(event: &mut Event, row: &mut Fields<'_>) -> Result<(), Rejection> {
-    event.currency = row.currency("currency")?;
+    event.currency = row.currency("currency")?.or(event.currency.take());
     let items = row.objects("items", MOST_ITEMS, Code::TooManyItems)?;
     event.items = items.into_iter().map(item).collect::<Result<_, _>>()?;
     event.cart = row.object_if_any("cart")?.map(cart).transpose()?;

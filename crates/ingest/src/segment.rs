@@ -26,6 +26,7 @@ pub(crate) fn read(value: &[u8], raw: &Raw<'_>, source: &Source) -> Result<Event
         event_id,
         tenant: source.tenant.clone(),
         source: source.name.clone(),
+        currency: source.currency.clone(),
         kind,
         event_time: times.event_time,
         received_at: source.received_at(raw, times.received_at, times.event_time),
@@ -152,7 +153,7 @@ fn read_page(event: &mut Event, mut properties: Fields<'_>) -> Result<(), Reject
 }
 
 fn read_properties(event: &mut Event, mut properties: Fields<'_>) -> Result<(), Rejection> {
-    event.currency = properties.currency("currency")?;
+    event.currency = properties.currency("currency")?.or(event.currency.take());
     event.items = items(event.kind, event.currency.as_deref(), &mut properties)?;
     event.cart = cart(event.kind, &mut properties)?;
     event.order = order(event.kind, event.currency.as_deref(), &mut properties)?;

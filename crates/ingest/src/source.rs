@@ -24,6 +24,9 @@ pub struct Source {
     pub lateness: i64,
     /// The longest value that is looked into, in bytes.
     pub max_value_bytes: usize,
+    /// ISO 4217 code of the amounts in records that name none, in capitals. Segment's own specification
+    /// gives a cart event a price without one.
+    pub currency: Option<String>,
 }
 
 impl Source {
@@ -37,6 +40,7 @@ impl Source {
             kind,
             lateness: DEFAULT_LATENESS,
             max_value_bytes: DEFAULT_MAX_VALUE_BYTES,
+            currency: None,
         }
     }
 

@@ -202,7 +202,9 @@ impl Arguments {
         let (config, broker) = self.broker()?;
         let (source_config, source) = load::source_for(&config, name, format)?;
         let loaded = load::load(&broker, &source_config, &source, file, now())?;
-        self.print(loaded, |loaded| format!("{} rows into {}, {} partitions\n", loaded.rows, loaded.topic, loaded.partitions))
+        self.print(loaded, |loaded| {
+            format!("{} rows into {}, {} partitions\n", loaded.rows, loaded.topic, loaded.partitions)
+        })
     }
 
     fn tap(&self, topic: &str, limit: Option<usize>) -> anyhow::Result<()> {
@@ -215,7 +217,8 @@ impl Arguments {
             }
             shown += 1;
             let value = tap.show(&record);
-            let line = if self.json { serde_json::to_string(&value) } else { serde_json::to_string_pretty(&value) };
+            let line =
+                if self.json { serde_json::to_string(&value) } else { serde_json::to_string_pretty(&value) };
             let line = line.map_err(|error| Problem::Failed(error.to_string()))?;
             writeln!(out, "{line}").map_err(|error| Problem::Failed(error.to_string()))
         });
@@ -234,7 +237,11 @@ impl Arguments {
         let key = ProfileKey::parse(id).unwrap_or_else(|| ProfileKey::new(&config.sources[0].tenant, id));
         let found = profile::look_up(&broker, &config, &key)?;
         let profile = found.ok_or_else(|| Problem::Failed(format!("nothing is known of {key}")))?;
-        let text = if self.json { serde_json::to_string(&profile)? } else { serde_json::to_string_pretty(&profile)? };
+        let text = if self.json {
+            serde_json::to_string(&profile)?
+        } else {
+            serde_json::to_string_pretty(&profile)?
+        };
         Ok(print(&format!("{text}\n"))?)
     }
 
@@ -251,7 +258,10 @@ impl Arguments {
         }
         self.print(digests, |digests| {
             let line = |(topic, digest): (&String, &crate::TopicDigest)| {
-                format!("{topic}: {} records, by event {}, by timer {}\n", digest.records, digest.by_event, digest.by_timer)
+                format!(
+                    "{topic}: {} records, by event {}, by timer {}\n",
+                    digest.records, digest.by_event, digest.by_timer
+                )
             };
             digests.iter().map(line).collect()
         })

@@ -72,6 +72,8 @@ pub struct SourceConfig {
     pub idle_patience: Span,
     /// Largest value taken, in bytes.
     pub max_value_bytes: usize,
+    /// ISO 4217 code of the amounts in records that name none; empty for none.
+    pub currency: String,
     /// Worker threads.
     pub threads: usize,
 }
@@ -144,6 +146,7 @@ impl Default for SourceConfig {
             lateness: Span::minutes(10),
             idle_patience: Span::minutes(1),
             max_value_bytes: 1 << 20,
+            currency: String::new(),
             threads: 1,
         }
     }
@@ -224,9 +227,13 @@ impl Config {
         match self.start_from.as_str() {
             "earliest" => Ok(StartFrom::Earliest),
             "latest" => Ok(StartFrom::Latest),
-            time => time.parse::<jiff::Timestamp>().map(|time| StartFrom::Time(time.as_millisecond())).map_err(|_| {
-                "start_from is neither `earliest`, `latest` nor a time such as 2026-03-01T00:00:00Z".to_owned()
-            }),
+            time => time
+                .parse::<jiff::Timestamp>()
+                .map(|time| StartFrom::Time(time.as_millisecond()))
+                .map_err(|_| {
+                    "start_from is neither `earliest`, `latest` nor a time such as 2026-03-01T00:00:00Z"
+                        .to_owned()
+                }),
         }
     }
 
@@ -289,12 +296,15 @@ impl SourceConfig {
             kind,
             lateness: self.lateness.millis(),
             max_value_bytes: self.max_value_bytes,
+            currency: Some(self.currency.to_uppercase()).filter(|code| !code.is_empty()),
         })
     }
 
     fn check(&self) -> Result<(), String> {
         let plain = |text: &str| {
-            !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+            !text.is_empty()
+                && text.len() <= 64
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         };
         if !plain(&self.name) || !plain(&self.tenant) {
             return Err(format!(
@@ -303,20 +313,27 @@ impl SourceConfig {
             ));
         }
         self.source()?;
+        if !self.currency.is_empty() && (self.currency.len() != 3 || !self.currency.is_ascii()) {
+            return Err(format!("source {}: currency is an ISO 4217 code such as EUR", self.name));
+        }
         not_zero(&[("sources.threads", self.threads), ("sources.max_value_bytes", self.max_value_bytes)])
     }
 }
 
 impl ProfilesConfig {
     pub(crate) fn rules(&self) -> Rules {
-        let notice = if self.notice_every_idle_period { Notice::EveryIdlePeriod } else { Notice::OncePerContent };
+        let notice =
+            if self.notice_every_idle_period { Notice::EveryIdlePeriod } else { Notice::OncePerContent };
         Rules { idle: self.idle.millis(), session_gap: self.session_gap.millis(), notice }
     }
 }
 
 impl TransactionsConfig {
     fn check(&self) -> Result<(), String> {
-        not_zero(&[("transactions.max_records", self.max_records), ("transactions.max_bytes", self.max_bytes)])?;
+        not_zero(&[
+            ("transactions.max_records", self.max_records),
+            ("transactions.max_bytes", self.max_bytes),
+        ])?;
         if self.timeout.0 < Duration::from_secs(1) || self.timeout.0 > Duration::from_secs(900) {
             return Err("transactions.timeout is between 1s and 15m".into());
         }
@@ -369,9 +386,9 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-        span.filter(|span| span.as_secs() < 400 * 86_400)
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom("expected a length of time such as \"40ms\", \"10s\" or \"30m\""))
+        span.filter(|span| span.as_secs() < 400 * 86_400).map(Self).ok_or_else(|| {
+            serde::de::Error::custom("expected a length of time such as \"40ms\", \"10s\" or \"30m\"")
+        })
     }
 }
 

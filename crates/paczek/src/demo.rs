@@ -91,7 +91,8 @@ struct Logs {
 
 impl Logs {
     fn append(&mut self, output: Output, timestamp: i64) {
-        let log = self.topics.entry(Arc::clone(&output.topic)).or_default().entry(output.partition).or_default();
+        let log =
+            self.topics.entry(Arc::clone(&output.topic)).or_default().entry(output.partition).or_default();
         log.push(SourceRecord {
             topic: output.topic,
             partition: output.partition,

@@ -119,9 +119,14 @@ pub(crate) fn load(
 }
 
 /// The source a file is loaded for: the named one, read as `format` and historic.
-pub(crate) fn source_for(config: &Config, name: &str, format: &str) -> Result<(SourceConfig, Source), Problem> {
+pub(crate) fn source_for(
+    config: &Config,
+    name: &str,
+    format: &str,
+) -> Result<(SourceConfig, Source), Problem> {
     let known = config.sources.iter().find(|source| source.name == name);
-    let known = known.ok_or_else(|| Problem::Config(format!("no source is called {name}; see [[sources]]")))?;
+    let known =
+        known.ok_or_else(|| Problem::Config(format!("no source is called {name}; see [[sources]]")))?;
     if known.format != format {
         return Err(Problem::Config(format!(
             "source {name} is configured as format {}, so ingest could not read {format}; set format = \"{format}\"",

@@ -10,7 +10,11 @@ use crate::processors::STATE_VERSION;
 use crate::read::read_topic;
 
 /// A customer's profile as the changelog has it, so that a running process need not be asked.
-pub(crate) fn look_up(broker: &KafkaBroker, config: &Config, key: &ProfileKey) -> Result<Option<Profile>, Problem> {
+pub(crate) fn look_up(
+    broker: &KafkaBroker,
+    config: &Config,
+    key: &ProfileKey,
+) -> Result<Option<Profile>, Problem> {
     let topic = config.topic("profile-updater-changelog");
     let partitions = broker
         .partitions(&topic)?

@@ -38,7 +38,14 @@ pub(crate) fn run(config: &Config, roles: Roles, hooks: &Hooks) -> Result<(), Pr
         metrics: Arc::new(Metrics::default()),
         workers: posts.iter().map(|_| Health::default()).collect(),
     };
-    let shop = Shop { config, hooks, broker: &broker, directory: &directory, observed: &observed, rocks: rocks(config) };
+    let shop = Shop {
+        config,
+        hooks,
+        broker: &broker,
+        directory: &directory,
+        observed: &observed,
+        rocks: rocks(config),
+    };
     tracing::info!(instance = directory.instance(), workers = posts.len(), "starting");
     thread::scope(|scope| {
         let mut workers = Vec::new();
@@ -49,7 +56,9 @@ pub(crate) fn run(config: &Config, roles: Roles, hooks: &Hooks) -> Result<(), Pr
         let served = serve(config, &observed, || workers.iter().any(thread::ScopedJoinHandle::is_finished));
         observed.workers.iter().for_each(Health::stop);
         let ends = workers.into_iter().map(|worker| {
-            worker.join().unwrap_or_else(|_| Err(Problem::Failed("a worker panicked; please report it".into())))
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(Problem::Failed("a worker panicked; please report it".into())))
         });
         ends.collect::<Result<Vec<()>, _>>().and(served)
     })
@@ -149,7 +158,10 @@ fn serve(config: &Config, observed: &Observed, over: impl Fn() -> bool) -> Resul
     runtime.block_on(async {
         if !config.http.is_empty() {
             let listener = tokio::net::TcpListener::bind(&config.http).await.map_err(|error| {
-                Problem::Config(format!("http cannot listen on {}: {error}; set another http address", config.http))
+                Problem::Config(format!(
+                    "http cannot listen on {}: {error}; set another http address",
+                    config.http
+                ))
             })?;
             let routes = router(observed.clone());
             tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -162,7 +174,8 @@ fn serve(config: &Config, observed: &Observed, over: impl Fn() -> bool) -> Resul
 async fn stopped(over: impl Fn() -> bool) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return;
     };
@@ -174,4 +187,3 @@ async fn stopped(over: impl Fn() -> bool) {
         }
     }
 }
-

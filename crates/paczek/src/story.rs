@@ -20,11 +20,17 @@ pub(crate) fn tell(config: &Config, demo: &Demo) -> Result<String, Problem> {
         text.push_str(&words);
         text.push('\n');
     };
-    line(format!("{} lines read, {} events accepted, {} rejected:", summary.events, summary.accepted, summary.rejected));
+    line(format!(
+        "{} lines read, {} events accepted, {} rejected:",
+        summary.events, summary.accepted, summary.rejected
+    ));
     for (code, count) in &summary.rejected_by_code {
         line(format!("  {code}: {count}"));
     }
-    line(format!("{} profile updates written, {} duplicates left out.", summary.profile_updates, summary.duplicates));
+    line(format!(
+        "{} profile updates written, {} duplicates left out.",
+        summary.profile_updates, summary.duplicates
+    ));
     line(format!("{} carts were left behind:", summary.abandoned_carts));
     let mut left = abandonments(config, demo)?;
     left.sort_by(|one, other| one.1.abandoned_at.cmp(&other.1.abandoned_at).then(one.0.cmp(&other.0)));
@@ -59,7 +65,8 @@ fn sentence(customer: &str, left: &Abandonment) -> String {
         text.push_str(", …");
     }
     if let (Some(currency), true) = (&left.cart.currency, left.cart.total_minor > 0) {
-        let _ = write!(text, " ({}.{:02} {currency})", left.cart.total_minor / 100, left.cart.total_minor % 100);
+        let _ =
+            write!(text, " ({}.{:02} {currency})", left.cart.total_minor / 100, left.cart.total_minor % 100);
     }
     let place = if left.stage == Stage::Checkout { "in the checkout" } else { "in the cart" };
     let _ = write!(text, " {place}; last seen at {}", clock(left.last_activity_at));

@@ -77,7 +77,8 @@ pub(crate) fn configured(config: &Config) -> Result<Vec<Topic>, Problem> {
         let name = config.topic(&format!("ingest-{}-changelog", source.name));
         topics.extend(changelog.map(|changelog| Topic { name, ..changelog }));
     }
-    let shared = declared.iter().filter(|topic| topic.owner == "paczek" && !topic.name.starts_with("ingest-"));
+    let shared =
+        declared.iter().filter(|topic| topic.owner == "paczek" && !topic.name.starts_with("ingest-"));
     topics.extend(shared.map(|topic| Topic { name: config.topic(&topic.name), ..topic.clone() }));
     Ok(topics)
 }
@@ -129,8 +130,12 @@ pub(crate) fn describe(steps: &[Step]) -> String {
         // Writing into a String does not fail.
         let _ = match step {
             Step::Keep { topic } => writeln!(text, "keep     {topic}"),
-            Step::Create { topic, partitions, .. } => writeln!(text, "create   {topic}, {partitions} partitions"),
-            Step::Differs { topic, differences } => writeln!(text, "differs  {topic}: {}", differences.join("; ")),
+            Step::Create { topic, partitions, .. } => {
+                writeln!(text, "create   {topic}, {partitions} partitions")
+            }
+            Step::Differs { topic, differences } => {
+                writeln!(text, "differs  {topic}: {}", differences.join("; "))
+            }
         };
     }
     text
@@ -197,8 +202,10 @@ impl Partitions {
 }
 
 fn missing(broker: &KafkaBroker, topic: &str) -> Problem {
-    let near = broker.topics().unwrap_or_default().into_keys().find(|known| strsim::osa_distance(known, topic) <= 2);
-    let hint = near.map_or_else(String::new, |near| format!("; the cluster has a topic {near}: did you mean that one?"));
+    let near =
+        broker.topics().unwrap_or_default().into_keys().find(|known| strsim::osa_distance(known, topic) <= 2);
+    let hint = near
+        .map_or_else(String::new, |near| format!("; the cluster has a topic {near}: did you mean that one?"));
     Problem::MissingTopic { topic: topic.to_owned(), hint }
 }
 
@@ -211,8 +218,9 @@ mod tests {
         let topics = declared().unwrap();
         assert_eq!(topics.len(), DECLARED.len());
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/topics")).unwrap();
-        let mut files: Vec<String> =
-            files.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        let mut files: Vec<String> = files
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
         let mut names: Vec<String> = topics.into_iter().map(|topic| topic.name).collect();
         files.sort();
         names.sort();

@@ -227,9 +227,10 @@ impl Change {
         contents.retain(|_, cart| !cart.lines.is_empty());
     }
 
+    /// A checkout that names no cart is of whatever lies in any.
     fn check_out(&self, contents: &mut Contents) {
-        if let Some(cart) = contents.get_mut(self.cart.as_deref().unwrap_or_default()) {
-            cart.checkout = true;
+        for (key, cart) in contents.iter_mut() {
+            cart.checkout |= self.cart.as_ref().is_none_or(|named| named == key);
         }
     }
 }

@@ -74,7 +74,12 @@ pub fn apply(
 ///
 /// A silence begins at `a`, the last event of a run, and ends at `T = a + rules.idle`. A cart was left at
 /// `T` if it held a line after `a` and holds one still at `T`; what it held at `T` is what is noticed.
-pub fn fire(profile: &mut Profile, key: &ProfileKey, settled: EventTime, rules: &Rules) -> Vec<ProfileUpdate> {
+pub fn fire(
+    profile: &mut Profile,
+    key: &ProfileKey,
+    settled: EventTime,
+    rules: &Rules,
+) -> Vec<ProfileUpdate> {
     let mut noticed = Vec::new();
     while let Some(last) = profile.idleness.first().filter(|last| last.plus(rules.idle) <= settled) {
         noticed.extend(profile.judge(key, last, rules));

@@ -14,9 +14,8 @@ type Step = (i64, u8, u8, i64);
 
 fn step() -> impl Strategy<Value = Step> {
     // Minutes, so that silences of exactly the idle time are common.
-    (0i64..400, 0u8..4, 0u8..3, 0i64..=10).prop_map(|(at, what, product, delay)| {
-        (at * MINUTE, what, product, delay * MINUTE)
-    })
+    (0i64..400, 0u8..4, 0u8..3, 0i64..=10)
+        .prop_map(|(at, what, product, delay)| (at * MINUTE, what, product, delay * MINUTE))
 }
 
 fn event(number: usize, (at, what, product, _): Step) -> Event {
@@ -171,7 +170,8 @@ fn a_purchase_that_names_a_cart_closes_it_whole_and_leaves_another() {
     order.order.as_mut().unwrap().cart_id = Some("first".into());
     apply(&mut profile, &key, &order, on_time, &rules);
     let left = fire(&mut profile, &key, EventTime::MAX, &rules);
-    let carts: Vec<_> = left.iter().filter_map(|u| u.abandonment.as_ref()).map(|a| &a.cart.cart_key).collect();
+    let carts: Vec<_> =
+        left.iter().filter_map(|u| u.abandonment.as_ref()).map(|a| &a.cart.cart_key).collect();
     assert_eq!(carts, ["second"]);
 }
 

@@ -53,7 +53,8 @@ impl RocksStore {
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
         let families = [(ROWS, true), (TIMERS, false), (META, false)]
             .map(|(name, points)| ColumnFamilyDescriptor::new(name, family(options, points)));
-        let db = DB::open_cf_descriptors(&database(), path, families).map_err(|error| engine(path, &error))?;
+        let db =
+            DB::open_cf_descriptors(&database(), path, families).map_err(|error| engine(path, &error))?;
         Ok(Self { db, path: path.to_owned() })
     }
 
@@ -70,7 +71,8 @@ impl RocksStore {
     }
 
     fn estimate(&self, property: &str) -> u64 {
-        let value = self.family(ROWS).ok().and_then(|rows| self.db.property_int_value_cf(rows, property).ok());
+        let value =
+            self.family(ROWS).ok().and_then(|rows| self.db.property_int_value_cf(rows, property).ok());
         value.flatten().unwrap_or(0)
     }
 }
@@ -125,7 +127,8 @@ impl StateStore for RocksStore {
     fn size(&self) -> Size {
         Size {
             rows: self.estimate("rocksdb.estimate-num-keys"),
-            bytes: self.estimate("rocksdb.total-sst-files-size") + self.estimate("rocksdb.cur-size-all-mem-tables"),
+            bytes: self.estimate("rocksdb.total-sst-files-size")
+                + self.estimate("rocksdb.cur-size-all-mem-tables"),
         }
     }
 }

@@ -106,7 +106,9 @@ pub struct Size {
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The engine refused.
-    #[error("state store {path}: {reason}; if the directory is damaged, delete it: it is rebuilt from the changelog")]
+    #[error(
+        "state store {path}: {reason}; if the directory is damaged, delete it: it is rebuilt from the changelog"
+    )]
     Engine {
         /// The store's directory.
         path: String,
@@ -114,7 +116,9 @@ pub enum StoreError {
         reason: String,
     },
     /// A row is not in the form this version writes.
-    #[error("state store {path}: a row is not in the form this version writes; delete the directory: it is rebuilt from the changelog")]
+    #[error(
+        "state store {path}: a row is not in the form this version writes; delete the directory: it is rebuilt from the changelog"
+    )]
     Malformed {
         /// The store's directory.
         path: String,

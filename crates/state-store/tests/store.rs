@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
-use state_store::{DirectoryError, MemoryStore, RocksOptions, RocksStore, Row, StateDirectory, StateStore, StoreError, Timer, WriteBatch};
+use state_store::{
+    DirectoryError, MemoryStore, RocksOptions, RocksStore, Row, StateDirectory, StateStore, StoreError,
+    Timer, WriteBatch,
+};
 
 type Model = BTreeMap<u8, (u8, Option<i64>)>;
 type Change = (u8, Option<(u8, Option<i64>)>);

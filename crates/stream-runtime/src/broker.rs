@@ -198,7 +198,12 @@ pub trait TransactionalProducer {
     ///
     /// # Errors
     /// When the fence is not one of a current member, or the producer has been fenced.
-    fn send_offsets(&mut self, topic: &str, offsets: &BTreeMap<i32, i64>, fence: &Self::Fence) -> Result<(), BrokerError>;
+    fn send_offsets(
+        &mut self,
+        topic: &str,
+        offsets: &BTreeMap<i32, i64>,
+        fence: &Self::Fence,
+    ) -> Result<(), BrokerError>;
 
     /// Commits. True if something happened on the way that leaves the producer in doubt although the commit
     /// is certain: replace it before the next transaction.

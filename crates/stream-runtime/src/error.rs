@@ -57,6 +57,9 @@ pub enum RuntimeError {
 impl RuntimeError {
     /// Whether a new producer and tasks opened anew can go on.
     pub(crate) fn is_recoverable(&self) -> bool {
-        matches!(self, Self::Broker(BrokerError::Doubt(_) | BrokerError::Unreachable(_) | BrokerError::NotYet(_)))
+        matches!(
+            self,
+            Self::Broker(BrokerError::Doubt(_) | BrokerError::Unreachable(_) | BrokerError::NotYet(_))
+        )
     }
 }

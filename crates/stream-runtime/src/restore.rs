@@ -60,7 +60,10 @@ impl<'a, P: Processor> Restore<'a, P> {
             self.frame.pop_front();
         }
         if self.frame.len() == count && frame_of(&self.frame).digest() != mark.trailer.hash {
-            tracing::warn!(sequence = mark.trailer.sequence, "changelog frame was compacted behind a torn one");
+            tracing::warn!(
+                sequence = mark.trailer.sequence,
+                "changelog frame was compacted behind a torn one"
+            );
         }
         let mut batch = WriteBatch::default();
         for record in std::mem::take(&mut self.frame) {

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 /// How far the sources of a topic have got, as their heartbeats tell.
 ///
 /// A source's stream time is the minimum over its origins, declared at start; while one of them has not
-/// been heard of, no time has passed. It is never guessed from the newest event.
+/// been heard of, no time has passed. It is never guessed from the newest event. A name with a `/` is no
+/// source but a note of the processor's own, which travels with the position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamTime {
     origins: BTreeMap<(String, i32), i64>,
@@ -30,7 +31,10 @@ impl StreamTime {
     /// The minimum over the source's `origins` partitions; `i64::MIN` while one has not been heard of.
     #[must_use]
     pub fn of(&self, source: &str, origins: i32) -> i64 {
-        (0..origins).map(|partition| self.origin(source, partition).unwrap_or(i64::MIN)).min().unwrap_or(i64::MIN)
+        (0..origins)
+            .map(|partition| self.origin(source, partition).unwrap_or(i64::MIN))
+            .min()
+            .unwrap_or(i64::MIN)
     }
 
     /// Every origin that has been heard of.

@@ -118,7 +118,12 @@ impl<P: Processor> Task<P> {
     ///
     /// # Errors
     /// When the processor or the store fails.
-    pub fn fire_due(&mut self, processor: &P, outputs: &mut Outputs, metrics: &Metrics) -> Result<bool, Failure> {
+    pub fn fire_due(
+        &mut self,
+        processor: &P,
+        outputs: &mut Outputs,
+        metrics: &Metrics,
+    ) -> Result<bool, Failure> {
         let settled = processor.settled(&self.time);
         let due = self.states.store.timers(self.timers_from, settled, FIRE_LIMIT)?;
         let Some(last) = due.last() else { return Ok(false) };

@@ -59,7 +59,13 @@ pub struct OriginPosition {
 impl Trailer {
     /// The trailer of a frame.
     #[must_use]
-    pub fn new(sequence: u64, frame: &Frame, input: InputPosition, time: &StreamTime, written_by: &str) -> Self {
+    pub fn new(
+        sequence: u64,
+        frame: &Frame,
+        input: InputPosition,
+        time: &StreamTime,
+        written_by: &str,
+    ) -> Self {
         let stream_time = time.origins().map(|(source, partition, time)| OriginPosition {
             source: source.to_owned(),
             partition,

@@ -1,3 +1,6 @@
+mod opening;
+mod telemetry;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -10,12 +13,9 @@ use crate::broker::{
     TransactionalProducer,
 };
 use crate::processor::{Failure, Outputs, Processor, TaskTime};
-use crate::restore::{Mark, Restore};
-use crate::task::{Start, Task};
+use crate::task::Task;
 use crate::{Metric, Metrics, Observer, RuntimeError, SourceRecord, Step, WorkerSettings};
 
-/// How often the slow gauges are looked up.
-const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
 /// Waits between two tries of something that is not possible yet.
 const RETRY: Duration = Duration::from_millis(20);
 /// The longest wait before a worker in doubt tries again.
@@ -211,154 +211,6 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         self.open_tasks()
     }
 
-    /// Opens what is owned and not open yet, and reads on from where every task stands.
-    fn open_tasks(&mut self) -> Result<(), RuntimeError> {
-        let closed: Vec<i32> =
-            self.owned.iter().filter(|partition| !self.tasks.contains_key(partition)).copied().collect();
-        for partition in closed {
-            if let Some(task) = self.open_task(partition)? {
-                self.tasks.insert(partition, task);
-                self.idle.insert(partition, Idle { since: now(), at_end: false });
-            }
-        }
-        let input = &*self.input;
-        let positions: Vec<_> =
-            self.tasks.iter().map(|(partition, task)| (input, *partition, task.next_offset())).collect();
-        self.reader.assign(&positions)?;
-        self.given.health.ready.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Opens a task where its last committed transaction left it, whoever ran that. `None` if the group
-    /// takes the partition away meanwhile.
-    fn open_task(&mut self, partition: i32) -> Result<Option<Task<P>>, RuntimeError> {
-        let Some(group_offset) = self.stable_group_offset(partition)? else { return Ok(None) };
-        let Some(end) = self.stable_changelog_end(partition)? else { return Ok(None) };
-        let mut store = (self.given.open_store)(partition)?;
-        let mark = self.restore(partition, &mut *store, end)?;
-        let settings = self.given.settings;
-        let start = match &mark {
-            Some(mark) if settings.guards.offsets_in_transaction => {
-                self.check_group(partition, group_offset, &mark.trailer)?;
-                Start::After(&mark.trailer)
-            }
-            _ => Start::At(self.first_offset(partition, group_offset)?),
-        };
-        Ok(Some(Task::new(&self.input, partition, &self.changelog, store, settings.hot_states, start)))
-    }
-
-    /// The group's offset once the last owner's transaction has ended: from here on it cannot commit any
-    /// more. `None` if the partition goes meanwhile.
-    fn stable_group_offset(&mut self, partition: i32) -> Result<Option<Option<i64>>, RuntimeError> {
-        self.wait_for(partition, |shift| shift.membership.committed(partition))
-    }
-
-    /// The end of the changelog once every transaction before it has ended: a reader of committed records
-    /// then sees all that can ever be before it.
-    fn stable_changelog_end(&mut self, partition: i32) -> Result<Option<i64>, RuntimeError> {
-        let target = self.given.broker.extent(&self.changelog, partition)?.end;
-        self.wait_for(partition, |shift| {
-            let extent = shift.given.broker.extent(&shift.changelog, partition)?;
-            if extent.stable_end >= target { Ok(target) } else { Err(BrokerError::NotYet(String::new())) }
-        })
-    }
-
-    fn wait_for<T>(
-        &mut self,
-        partition: i32,
-        mut ask: impl FnMut(&mut Self) -> Result<T, BrokerError>,
-    ) -> Result<Option<T>, RuntimeError> {
-        loop {
-            match ask(self) {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(BrokerError::NotYet(_)) => std::thread::sleep(RETRY),
-                Err(error) => return Err(error.into()),
-            }
-            self.given.health.last_turn.store(now(), Ordering::Relaxed);
-            self.hear_group()?;
-            let going = |rebalance: &Rebalance| match rebalance {
-                Rebalance::Revoked(going) | Rebalance::Lost(going) => going.contains(&partition),
-                Rebalance::Assigned(_) => false,
-            };
-            if self.given.health.is_stopping() || self.waiting.iter().any(going) {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn restore(
-        &mut self,
-        partition: i32,
-        store: &mut dyn StateStore,
-        end: i64,
-    ) -> Result<Option<Mark>, RuntimeError> {
-        let mark = store.position()?.as_deref().and_then(Mark::decode);
-        let from = match &mark {
-            Some(mark) if mark.changelog_next > end => {
-                let (topic, absorbed) = (self.changelog.to_string(), mark.changelog_next);
-                return Err(RuntimeError::ChangelogLost { topic, partition, end, absorbed });
-            }
-            Some(mark) => mark.changelog_next,
-            None => self.given.broker.extent(&self.changelog, partition)?.start,
-        };
-        let mut restore = Restore::new(self.given.processor, store, mark);
-        if from < end {
-            self.reader.assign(&[(&self.changelog, partition, from)])?;
-            loop {
-                match self.reader.poll(Duration::from_millis(100))? {
-                    Some(Read::Record(record)) => {
-                        restore.take(record).map_err(|source| failed(self.given.settings, source))?;
-                    }
-                    Some(Read::End { .. }) => break,
-                    None => {}
-                }
-                if restore.records.is_multiple_of(POLL_GROUP_EVERY as u64) {
-                    self.given.health.last_turn.store(now(), Ordering::Relaxed);
-                    while let Some(rebalance) = self.membership.poll()? {
-                        self.waiting.push_back(rebalance);
-                    }
-                }
-            }
-        }
-        let (mark, records) = (restore.mark, restore.records);
-        let processor = self.given.settings.processor.as_str();
-        tracing::info!(processor, partition, records, "task opened");
-        self.given.metrics.add(Metric::RestoredRecords, &[processor], records);
-        self.given.observer.restored(processor, partition, records);
-        Ok(mark)
-    }
-
-    fn check_group(
-        &self,
-        partition: i32,
-        group: Option<i64>,
-        trailer: &crate::Trailer,
-    ) -> Result<(), RuntimeError> {
-        let (topic, trailer) = (self.input.to_string(), trailer.next_offset());
-        match group {
-            Some(group) if group > trailer && !self.given.settings.accept_reset => {
-                Err(RuntimeError::GroupAhead { topic, partition, group, trailer })
-            }
-            Some(group) if group < trailer => {
-                tracing::warn!(topic, partition, group, trailer, "the changelog is ahead of the group: taken");
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn first_offset(&self, partition: i32, group: Option<i64>) -> Result<i64, RuntimeError> {
-        let settings = self.given.settings;
-        match group {
-            Some(offset) if !settings.guards.offsets_in_transaction || settings.accept_reset => Ok(offset),
-            Some(group) => {
-                let topic = self.input.to_string();
-                Err(RuntimeError::GroupAhead { topic, partition, group, trailer: 0 })
-            }
-            None => Ok(self.given.broker.start_offset(&self.input, partition, settings.start_from)?),
-        }
-    }
-
     // --- one transaction ---
 
     fn cycle(&mut self) -> Result<(), RuntimeError> {
@@ -465,7 +317,9 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         self.reached(Step::Applied);
         self.measure(draining, committing, applying);
         if in_doubt {
-            return Err(BrokerError::Doubt("the connection to the coordinator was in trouble".to_owned()).into());
+            return Err(
+                BrokerError::Doubt("the connection to the coordinator was in trouble".to_owned()).into()
+            );
         }
         Ok(())
     }
@@ -475,7 +329,10 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         for partition in changed {
             let Some(task) = self.tasks.get_mut(partition) else { continue };
             let records = task.seal(processor, &settings.transactional_id);
-            records.map_err(|source| failed(settings, source))?.into_iter().for_each(|one| self.outputs.push(one));
+            records
+                .map_err(|source| failed(settings, source))?
+                .into_iter()
+                .for_each(|one| self.outputs.push(one));
         }
         let tasks: Vec<TaskTime<'_>> =
             changed.iter().filter_map(|partition| self.tasks.get(partition)).map(Task::time).collect();
@@ -573,65 +430,6 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         self.cycle.open = false;
         self.in_doubt = false;
         Ok(())
-    }
-
-    // --- telling how it goes ---
-
-    fn measure(&self, draining: Instant, committing: Instant, applying: Instant) {
-        let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
-        let part = |name, took: Duration| {
-            metrics.observe(Metric::TransactionPartSeconds, &[processor, name], took.as_secs_f64());
-        };
-        part("drain", committing - draining);
-        part("commit", applying - committing);
-        part("apply", applying.elapsed());
-        metrics.add(Metric::Transactions, &[processor], 1);
-        metrics.add(Metric::RecordsTaken, &[processor], self.cycle.records as u64);
-        if let Some(oldest) = self.cycle.oldest {
-            let seconds = (now() - oldest).max(0) as f64 / 1_000.0;
-            metrics.observe(Metric::EventToCommitSeconds, &[processor], seconds);
-        }
-    }
-
-    fn gauge(&mut self) -> Result<(), RuntimeError> {
-        if self.gauged.is_some_and(|at| at.elapsed() < GAUGE_INTERVAL) {
-            return Ok(());
-        }
-        self.gauged = Some(Instant::now());
-        let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
-        for task in self.tasks.values() {
-            let partition = task.partition().to_string();
-            let labels = [processor, partition.as_str()];
-            let extent = self.given.broker.extent(&self.input, task.partition())?;
-            metrics.set(Metric::LagRecords, &labels, (extent.stable_end - task.next_offset()).max(0) as f64);
-            let size = task.store().size();
-            metrics.set(Metric::StateRows, &labels, size.rows as f64);
-            metrics.set(Metric::StateBytes, &labels, size.bytes as f64);
-        }
-        self.gauge_time();
-        Ok(())
-    }
-
-    /// Per source: how far its slowest origin is behind the clock, and each origin behind the furthest.
-    fn gauge_time(&self) {
-        let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
-        let mut sources: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
-        for task in self.tasks.values() {
-            for (source, origin, time) in task.time().time.origins().filter(|(_, _, time)| *time < i64::MAX) {
-                let known = sources.entry(source).or_default().entry(origin).or_insert(time);
-                *known = time.min(*known);
-            }
-        }
-        for (source, origins) in sources {
-            let furthest = origins.values().copied().max().unwrap_or(0);
-            let slowest = origins.values().copied().min().unwrap_or(0);
-            let seconds = |millis: i64| millis.max(0) as f64 / 1_000.0;
-            metrics.set(Metric::LagEventTimeSeconds, &[processor, source], seconds(now() - slowest));
-            for (origin, time) in origins {
-                let labels = [processor, source, &origin.to_string()];
-                metrics.set(Metric::StalledSeconds, &labels, seconds(furthest - time));
-            }
-        }
     }
 }
 

@@ -77,7 +77,11 @@ impl Processor for ProfileProcessor {
         for update in profile_updater::fire(profile, &key, settled, &self.rules) {
             context.metrics().add(Metric::TimersFired, &[STAGE], 1);
             let headers = timer_headers(&update);
-            context.emit(self.updates.keyed(timer.key.clone(), codec::encode_profile_update(&update)?, headers));
+            context.emit(self.updates.keyed(
+                timer.key.clone(),
+                codec::encode_profile_update(&update)?,
+                headers,
+            ));
         }
         Ok(())
     }
@@ -104,7 +108,12 @@ impl ProfileProcessor {
         let late = record.header(headers::LATE).is_some();
         let arrival = Arrival { late, settled: EventTime(context.settled()) };
         let Some(key) = event.profile_key() else {
-            return self.refuse(record, "NO_IDENTITY", "an event names neither customer nor visitor", context);
+            return self.refuse(
+                record,
+                "NO_IDENTITY",
+                "an event names neither customer nor visitor",
+                context,
+            );
         };
         let text = key.to_string().into_bytes();
         let profile = context.state(&text)?;

@@ -57,7 +57,9 @@ impl KafkaBroker {
     /// When a property is unknown, has a bad value or is one the runtime sets itself.
     pub fn new(bootstrap: &str, properties: &BTreeMap<String, String>) -> Result<Self, BrokerError> {
         if let Some(reserved) = properties.keys().find(|name| RESERVED.contains(&name.as_str())) {
-            return Err(BrokerError::Refused(format!("kafka property {reserved} is set by Pączek; remove it")));
+            return Err(BrokerError::Refused(format!(
+                "kafka property {reserved} is set by Pączek; remove it"
+            )));
         }
         let reading = |isolation| {
             let mut config = client_config(bootstrap, properties);
@@ -133,7 +135,8 @@ impl Broker for KafkaBroker {
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>, BrokerError> {
-        let metadata = self.committed.fetch_metadata(Some(topic), ANSWER).map_err(|error| self.silent(&error))?;
+        let metadata =
+            self.committed.fetch_metadata(Some(topic), ANSWER).map_err(|error| self.silent(&error))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
         Ok(found.map(|found| count(found.partitions().len())).filter(|partitions| *partitions > 0))
     }
@@ -141,7 +144,8 @@ impl Broker for KafkaBroker {
     fn extent(&self, topic: &str, partition: i32) -> Result<Extent, BrokerError> {
         let silent = |error| self.silent(&error);
         // A reader of committed records is told the last stable offset instead of the end.
-        let (start, stable_end) = self.committed.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
+        let (start, stable_end) =
+            self.committed.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
         let (_, end) = self.uncommitted.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
         Ok(Extent { start, stable_end, end })
     }
@@ -156,17 +160,23 @@ impl Broker for KafkaBroker {
             .add_partition_offset(topic, partition, Offset::Offset(time))
             .map_err(|error| BrokerError::Refused(error.to_string()))?;
         let found = self.committed.offsets_for_times(wanted, ANSWER).map_err(|error| self.silent(&error))?;
-        Ok(match found.elements().first().map(rdkafka::topic_partition_list::TopicPartitionListElem::offset) {
-            Some(Offset::Offset(offset)) => offset,
-            _ => extent.stable_end,
-        })
+        Ok(
+            match found.elements().first().map(rdkafka::topic_partition_list::TopicPartitionListElem::offset)
+            {
+                Some(Offset::Offset(offset)) => offset,
+                _ => extent.stable_end,
+            },
+        )
     }
 }
 
 /// Carries the client library's log into ours.
 fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => {
             tracing::warn!(facility, message, "kafka client");
         }
         _ => tracing::debug!(facility, message, "kafka client"),
@@ -192,7 +202,9 @@ fn create<T: rdkafka::config::FromClientConfig>(config: &ClientConfig) -> Result
 }
 
 fn bad_config(error: &KafkaError) -> BrokerError {
-    BrokerError::Refused(format!("the Kafka client refuses its configuration: {error}; look at [kafka.properties]"))
+    BrokerError::Refused(format!(
+        "the Kafka client refuses its configuration: {error}; look at [kafka.properties]"
+    ))
 }
 
 fn count(length: usize) -> i32 {

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use futures_executor::block_on;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic as KafkaTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewPartitions, NewTopic as KafkaTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 
 use super::{ANSWER, KafkaBroker, create};
@@ -35,7 +37,8 @@ impl KafkaBroker {
     /// # Errors
     /// When the cluster refuses or does not answer.
     pub fn create_topic(&self, topic: &NewTopic) -> Result<(), BrokerError> {
-        let mut new = KafkaTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
+        let mut new =
+            KafkaTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
         for (name, value) in &topic.settings {
             new = new.set(name, value);
         }
@@ -52,8 +55,10 @@ impl KafkaBroker {
     pub fn add_partitions(&self, topic: &str, partitions: usize) -> Result<(), BrokerError> {
         let admin = self.admin()?;
         let more = NewPartitions::new(topic, partitions);
-        let made = block_on(admin.create_partitions([&more], &AdminOptions::new())).map_err(|error| self.silent(&error))?;
-        only(made).map_err(|code| BrokerError::Refused(format!("topic {topic} got no more partitions: {code}")))
+        let made = block_on(admin.create_partitions([&more], &AdminOptions::new()))
+            .map_err(|error| self.silent(&error))?;
+        only(made)
+            .map_err(|code| BrokerError::Refused(format!("topic {topic} got no more partitions: {code}")))
     }
 
     /// A topic's partitions and settings; `None` if there is none of that name.
@@ -64,12 +69,14 @@ impl KafkaBroker {
         let Some(partitions) = self.partitions(topic)? else { return Ok(None) };
         let admin = self.admin()?;
         let wanted = [ResourceSpecifier::Topic(topic)];
-        let found =
-            block_on(admin.describe_configs(&wanted, &AdminOptions::new())).map_err(|error| self.silent(&error))?;
+        let found = block_on(admin.describe_configs(&wanted, &AdminOptions::new()))
+            .map_err(|error| self.silent(&error))?;
         let resource = found.into_iter().next();
-        let resource = resource.ok_or_else(|| BrokerError::Unreachable(format!("topic {topic} is not described")))?;
         let resource =
-            resource.map_err(|code| BrokerError::Refused(format!("the settings of {topic} cannot be read: {code}")))?;
+            resource.ok_or_else(|| BrokerError::Unreachable(format!("topic {topic} is not described")))?;
+        let resource = resource.map_err(|code| {
+            BrokerError::Refused(format!("the settings of {topic} cannot be read: {code}"))
+        })?;
         let settings =
             resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect();
         Ok(Some(TopicState { partitions, settings }))

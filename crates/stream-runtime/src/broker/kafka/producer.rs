@@ -50,7 +50,10 @@ impl KafkaProducer {
             KafkaError::Transaction(inner) if inner.is_fatal() => {
                 BrokerError::Refused(format!("no transactions for {}: {error}", settings.transactional_id))
             }
-            _ => BrokerError::Unreachable(format!("no transactions for {} yet: {error}", settings.transactional_id)),
+            _ => BrokerError::Unreachable(format!(
+                "no transactions for {} yet: {error}",
+                settings.transactional_id
+            )),
         })?;
         Ok(Self { producer, patience: settings.transaction_timeout })
     }
@@ -71,20 +74,24 @@ impl TransactionalProducer for KafkaProducer {
     }
 
     fn send(&mut self, output: &Output, mark: usize) -> Result<(), BrokerError> {
-        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&output.topic, mark).partition(output.partition);
+        let mut record =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(&output.topic, mark).partition(output.partition);
         record.key = output.key.as_deref();
         record.payload = output.value.as_deref();
         if !output.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(output.headers.len());
-            record.headers = Some(output.headers.iter().fold(headers, |headers, (key, value)| {
-                headers.insert(Header { key, value: Some(value) })
-            }));
+            record.headers =
+                Some(output.headers.iter().fold(headers, |headers, (key, value)| {
+                    headers.insert(Header { key, value: Some(value) })
+                }));
         }
         let deadline = Instant::now() + self.patience;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if Instant::now() < deadline => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if Instant::now() < deadline =>
+                {
                     self.producer.poll(DRAIN_STEP);
                     record = back;
                 }
@@ -106,13 +113,19 @@ impl TransactionalProducer for KafkaProducer {
         Ok(std::mem::take(&mut *lock(&self.producer.context().marked)))
     }
 
-    fn send_offsets(&mut self, topic: &str, offsets: &BTreeMap<i32, i64>, fence: &KafkaFence) -> Result<(), BrokerError> {
+    fn send_offsets(
+        &mut self,
+        topic: &str,
+        offsets: &BTreeMap<i32, i64>,
+        fence: &KafkaFence,
+    ) -> Result<(), BrokerError> {
         let mut list = TopicPartitionList::new();
         for (partition, offset) in offsets {
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
                 .map_err(|error| doubt("offsets", &error))?;
         }
-        retried(|| self.producer.send_offsets_to_transaction(&list, &fence.0, CALL)).map_err(|error| doubt("offsets", &error))
+        retried(|| self.producer.send_offsets_to_transaction(&list, &fence.0, CALL))
+            .map_err(|error| doubt("offsets", &error))
     }
 
     fn commit(&mut self) -> Result<bool, BrokerError> {

@@ -74,7 +74,10 @@ impl LogReader for KafkaReader {
 
 fn owned(message: &BorrowedMessage<'_>) -> (String, SourceRecord) {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+            .collect()
     });
     let record = SourceRecord {
         topic: Arc::from(""),
