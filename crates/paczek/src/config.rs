@@ -11,6 +11,8 @@ use crate::problem::Problem;
 
 /// Prefix of the environment variables that override the file: `PACZEK_KAFKA__BOOTSTRAP`.
 const ENVIRONMENT: &str = "PACZEK_";
+/// Of those, the ones that are the command line's: which file to read, and what to log.
+const NOT_VALUES: [&str; 2] = ["CONFIG", "LOG"];
 /// Stands in for a value that is not to be read by others.
 const REDACTED: &str = "[redacted]";
 
@@ -204,7 +206,8 @@ impl Config {
         let _: Self = toml::from_str(text).map_err(|error| explain(&error))?;
         let mut table: toml::Table = toml::from_str(text).map_err(|error| explain(&error))?;
         for (variable, value) in environment {
-            if let Some(path) = variable.strip_prefix(ENVIRONMENT) {
+            let path = variable.strip_prefix(ENVIRONMENT).filter(|path| !NOT_VALUES.contains(path));
+            if let Some(path) = path {
                 set(&mut table, path, &value).map_err(|reason| format!("{variable}: {reason}"))?;
             }
         }

@@ -1,0 +1,100 @@
+//! What is wrong is said in one sentence with an exit code of its own, or stands in the dead letters.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use crate::support::cluster::Cluster;
+use crate::support::data;
+use crate::support::shop::{Demo, Shop};
+use crate::support::worker::{Fate, Worker};
+
+#[test]
+fn one_percent_of_poison_becomes_dead_letters_and_changes_nothing_else() {
+    let Some(file) = data::ten_days() else { return };
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "poison", &[]);
+    let (poisoned, poison) = poisoned(&std::fs::read_to_string(&file).unwrap());
+    let path = shop.directory.path().join("poisoned.csv");
+    std::fs::write(&path, poisoned).unwrap();
+    shop.load(&path);
+    let worker = Worker::start(&shop, "a", &Fate::default());
+    shop.finish(|| {});
+    let (found, demo, clean) = (shop.digests(), Demo::of(&path), Demo::of(&file));
+    assert_eq!(found, demo.digests);
+    assert_eq!(found["dead-letters"].records, poison);
+    assert_eq!(found["profile-updates"].by_timer, clean.digests["profile-updates"].by_timer);
+    assert_eq!(demo.json["accepted"], clean.json["accepted"]);
+    assert_eq!(demo.json["abandoned_carts"], clean.json["abandoned_carts"]);
+    worker.end();
+}
+
+#[test]
+fn check_says_in_one_sentence_what_to_do() {
+    let nowhere = check(&[("PACZEK_KAFKA__BOOTSTRAP", "127.0.0.1:9")]);
+    assert_eq!(nowhere.0, 3);
+    assert!(nowhere.1.contains("no answer from Kafka at 127.0.0.1:9"), "{}", nowhere.1);
+    let misspelt = check(&[("PACZEK_KAFKA__BOTSTRAP", "127.0.0.1:9")]);
+    assert_eq!(misspelt.0, 2);
+    assert!(misspelt.1.contains("did you mean `bootstrap`?"), "{}", misspelt.1);
+
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "checked", &[]);
+    shop.expect(&["check"]);
+    let environment = shop.environment("none");
+    let mut missing = environment.clone();
+    missing.push(("PACZEK_TOPIC_PREFIX".into(), "nobody-".into()));
+    let missing = check(&missing);
+    assert_eq!(missing.0, 4);
+    assert!(missing.1.contains("does not exist; make it with `paczek topics apply`"), "{}", missing.1);
+    shop.broker.add_partitions(&shop.topic("profile-updater-changelog"), 6).unwrap();
+    crate::support::shop::wait("the new partitions", || check(&environment).0 != 0);
+    let uneven = check(&environment);
+    assert_eq!(uneven.0, 5);
+    assert!(uneven.1.contains("has 6 partitions where 4 are needed"), "{}", uneven.1);
+    let run = shop.command(&["run"]);
+    assert_eq!(run.status.code(), Some(5), "the start stops as check does");
+}
+
+#[test]
+fn a_state_directory_is_used_by_one_process_at_a_time() {
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "directory", &[]);
+    let worker = Worker::start(&shop, "none", &Fate::default());
+    crate::support::shop::wait("the worker is up", || shop.state("none").join("instance").exists());
+    let second = shop.command(&["run"]);
+    assert_eq!(second.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another process"));
+    worker.end();
+}
+
+/// The file with a bad line after every hundredth, and how many those are.
+fn poisoned(clean: &str) -> (String, u64) {
+    let poison = [
+        "not,a,click",
+        "1,2,3,stare,1511658000",
+        "1,2,3,pv,1511658000000000000000",
+        "1,2,3,pv,-5",
+        "1,2,3,pv,1",
+        "1,2,3,pv,99999999999",
+        ",2,3,pv,1511658000",
+        "{\"type\":\"track\"}",
+        "[[[[[[[[",
+        "\u{1}\u{2}",
+    ];
+    let (mut text, mut count) = (String::new(), 0);
+    for (number, line) in clean.lines().enumerate() {
+        writeln!(text, "{line}").unwrap();
+        if number % 100 == 99 {
+            writeln!(text, "{}", poison[count as usize % poison.len()]).unwrap();
+            count += 1;
+        }
+    }
+    (text, count)
+}
+
+fn check<T: AsRef<std::ffi::OsStr>>(environment: &[(T, T)]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paczek"));
+    command.arg("check").envs(environment.iter().map(|(name, value)| (name, value)));
+    let output = command.output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+}

@@ -1,0 +1,75 @@
+//! Catching up is no reason to fire.
+
+use events::{EventTime, HOUR};
+use paczek::{End, RawRecord, raw_records, write_raw};
+
+use crate::support::cluster::Cluster;
+use crate::support::data;
+use crate::support::shop::{Demo, INGEST, PROFILE_UPDATER, Shop, rows, wait};
+use crate::support::worker::{Fate, Worker};
+
+/// The raw partition that is held back.
+const HELD: i32 = 2;
+
+#[test]
+fn a_partition_held_back_for_an_hour_of_event_time_changes_nothing() {
+    let Some(file) = data::ten_days() else { return };
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "held", &[]);
+    let records = raw_records(&rows(&file), 4, End::Ended);
+    load_holding_back(&shop, records);
+    assert_eq!(shop.digests(), Demo::of(&file).digests);
+}
+
+#[test]
+fn rows_dealt_round_robin_with_one_partition_held_back_are_never_late_and_abandon_the_same_carts() {
+    let Some(file) = data::ten_days() else { return };
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "dealt", &[]);
+    let mut records = raw_records(&rows(&file), 4, End::Ended);
+    let dealt = records.iter_mut().filter(|record| record.value.is_some());
+    dealt.zip((0..4).cycle()).for_each(|(record, partition)| record.partition = partition);
+    load_holding_back(&shop, records);
+    let late = shop.records("events").iter().filter(|record| record.header("late").is_some()).count();
+    assert_eq!(late, 0, "each raw partition is in order, so nothing is late");
+    let (found, demo) = (shop.digests(), Demo::of(&file).digests);
+    assert_eq!(found["profile-updates"].by_timer, demo["profile-updates"].by_timer);
+    assert_eq!(found["profile-updates"].records, demo["profile-updates"].records);
+}
+
+/// Loads hour after hour, the held partition always an hour of event time behind the others, and lets the
+/// workers take all there is each time before it catches up.
+fn load_holding_back(shop: &Shop, records: Vec<RawRecord>) {
+    let worker = Worker::start(shop, "a", &Fate::default());
+    let (held, others): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.partition == HELD);
+    let start = others.iter().map(|record| record.time).min().expect("rows");
+    let mut waves = 0;
+    let mut through = start.plus(24 * HOUR);
+    let (mut held, mut others) = (held.as_slice(), others.as_slice());
+    while !held.is_empty() || !others.is_empty() {
+        write(shop, &mut others, through);
+        if waves < 2 {
+            settle(shop);
+        }
+        let behind = if others.is_empty() { EventTime::MAX } else { through.minus(HOUR) };
+        write(shop, &mut held, behind);
+        through = through.plus(24 * HOUR);
+        waves += 1;
+    }
+    assert!(waves > 5, "the file spans days");
+    shop.finish(|| {});
+    worker.end();
+}
+
+/// Writes the records up to a time and takes them off the list.
+fn write(shop: &Shop, records: &mut &[RawRecord], through: EventTime) {
+    let (now, later) = records.split_at(records.partition_point(|record| record.time <= through));
+    write_raw(&shop.broker, &shop.topic("clickstream"), now).unwrap();
+    *records = later;
+}
+
+/// Waits until the workers have taken what there is, so that the held partition really is behind.
+fn settle(shop: &Shop) {
+    let before = shop.committed(INGEST);
+    wait("the workers go ahead", || shop.committed(INGEST) > before && shop.committed(PROFILE_UPDATER) > 0);
+}

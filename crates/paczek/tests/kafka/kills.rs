@@ -1,0 +1,238 @@
+//! Whatever is killed whenever: the same outputs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use stream_runtime::TRAILER_KEY;
+use stream_runtime::broker::Extent;
+
+use crate::support::cluster::Cluster;
+use crate::support::data;
+use crate::support::shop::{Demo, INGEST, PROFILE_UPDATER, Shop, wait};
+use crate::support::worker::{Fate, Worker};
+
+/// Kills in the long run.
+const KILLS: usize = 10;
+/// Small transactions, so that there are many of them to be killed in.
+const SMALL: (&str, &str) = ("TRANSACTIONS__MAX_RECORDS", "150");
+/// Small memory: most profiles are read back from RocksDB.
+const FEW_HOT: (&str, &str) = ("PROFILES__HOT", "1000");
+/// A lost instance's seat and transaction are free again soon.
+const SOON: [(&str, &str); 2] = [("TRANSACTIONS__SESSION_TIMEOUT", "3s"), ("TRANSACTIONS__TIMEOUT", "6s")];
+/// Steps at which a transaction is open at the broker.
+const OPEN_STEPS: [&str; 5] = ["Processing", "Sealed", "Drained", "TrailersWritten", "OffsetsSent"];
+
+#[test]
+fn two_instances_write_what_the_demo_writes() {
+    let Some(file) = data::ten_days() else { return };
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "two", &[]);
+    shop.load(&file);
+    let workers = [Worker::start(&shop, "a", &Fate::default()), Worker::start(&shop, "b", &Fate::default())];
+    shop.finish(|| {});
+    let demo = Demo::of(&file);
+    assert_eq!(demo.json["abandoned_carts"], 307);
+    assert_eq!(shop.digests(), demo.digests);
+    workers.into_iter().for_each(Worker::end);
+}
+
+#[test]
+fn ten_kills_inside_open_transactions_lose_and_double_nothing() {
+    let Some(file) = data::one_hour() else { return };
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "kills", &[SMALL, SOON[0], SOON[1]]);
+    shop.load(&file);
+    let mut bench = Bench::new(&shop, 0x9ac2);
+    bench.kill(KILLS);
+    let (demo, kills) = bench.finish(&file);
+    println!("{} kills: {kills:#?}", kills.len());
+    assert_eq!(demo.json["abandoned_carts"], 4935);
+}
+
+#[test]
+fn kills_with_a_thousand_profiles_in_memory_lose_and_double_nothing() {
+    let Some(file) = data::one_hour() else { return };
+    let cluster = Cluster::take();
+    let shop =
+        Shop::open(&cluster, "few-hot", &[("TRANSACTIONS__MAX_RECORDS", "600"), FEW_HOT, SOON[0], SOON[1]]);
+    shop.load(&file);
+    let mut bench = Bench::new(&shop, 0x51ee);
+    bench.kill(2);
+    bench.finish(&file);
+}
+
+#[test]
+fn without_offsets_in_the_transaction_a_kill_doubles() {
+    let Some(file) = data::ten_days() else { return };
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "outside", &[("TRANSACTIONS__MAX_RECORDS", "500")]);
+    shop.load(&file);
+    let without = "offsets".to_owned();
+    let fate = Fate {
+        signal: "KILL".into(),
+        processor: PROFILE_UPDATER.into(),
+        step: "Committed".into(),
+        transaction: 4,
+        records: 1,
+        without: without.clone(),
+    };
+    let mut doomed = Worker::start(&shop, "a", &fate);
+    wait("the kill", || doomed.has_ended());
+    let worker = Worker::start(&shop, "a", &Fate { without, ..Fate::default() });
+    shop.finish(|| {});
+    let (found, demo) = (&shop.digests()["profile-updates"], &Demo::of(&file).digests["profile-updates"]);
+    assert!(found.records > demo.records, "without its guard this run must show doubles");
+    drop(worker);
+}
+
+/// Two instances, killed in turn.
+struct Bench<'a> {
+    shop: &'a Shop,
+    random: Random,
+    workers: BTreeMap<&'static str, Worker>,
+    kills: Vec<Kill>,
+}
+
+/// One kill, and what was seen of it.
+#[derive(Debug)]
+struct Kill {
+    instance: &'static str,
+    note: String,
+    /// The processor's committed offsets when it was killed.
+    committed: i64,
+    wiped: bool,
+}
+
+impl<'a> Bench<'a> {
+    fn new(shop: &'a Shop, seed: u64) -> Self {
+        let mut bench = Self { shop, random: Random(seed), workers: BTreeMap::new(), kills: Vec::new() };
+        for (instance, first) in [("a", 45), ("b", 60)] {
+            bench.start(instance, first);
+        }
+        bench
+    }
+
+    /// Starts an instance that dies in its transaction number `from` or a little later.
+    fn start(&mut self, instance: &'static str, from: usize) {
+        let fate = Fate {
+            signal: "KILL".into(),
+            processor: [INGEST, PROFILE_UPDATER][self.random.below(2)].into(),
+            step: OPEN_STEPS[self.random.below(OPEN_STEPS.len())].into(),
+            transaction: from + self.random.below(8),
+            records: 1 + self.random.below(100),
+            ..Fate::default()
+        };
+        self.workers.insert(instance, Worker::start(self.shop, instance, &fate));
+    }
+
+    fn kill(&mut self, kills: usize) {
+        while self.kills.len() < kills {
+            let mut died = None;
+            wait("the next kill", || {
+                died = self.workers.iter_mut().find_map(|(name, worker)| worker.has_ended().then_some(*name));
+                died.is_some()
+            });
+            self.bury(died.expect("an instance died"), kills);
+        }
+    }
+
+    /// Looks at what the dead left behind, and starts the instance again: once without its directory.
+    fn bury(&mut self, instance: &'static str, kills: usize) {
+        let worker = self.workers.remove(instance).expect("it ran");
+        let note = worker.notes().into_iter().rfind(|note| note.starts_with("KILL")).expect("it was killed");
+        let processor = note.split(' ').nth(1).expect("a processor").to_owned();
+        let committed = self.shop.committed(&processor);
+        assert!(self.leaves_a_transaction_open(), "{note}: no transaction was open at the broker");
+        let wiped = self.kills.len() + 1 == kills / 2;
+        if wiped {
+            std::fs::remove_dir_all(self.shop.state(instance)).unwrap();
+        }
+        println!(
+            "{instance}: {note}, {committed} offsets committed{}",
+            if wiped { ", directory deleted" } else { "" }
+        );
+        self.kills.push(Kill { instance, note, committed, wiped });
+        if self.kills.len() < kills {
+            self.start(instance, 8);
+        } else {
+            self.workers.insert(instance, Worker::start(self.shop, instance, &Fate::default()));
+        }
+    }
+
+    /// Whether some partition holds records of a transaction that nobody goes on with.
+    fn leaves_a_transaction_open(&self) -> bool {
+        let topics =
+            ["events", "profile-updates", "ingest-clickstream-changelog", "profile-updater-changelog"];
+        let hanging = || -> Vec<(String, i32, Extent)> {
+            let of = |topic: &str| {
+                let topic = self.shop.topic(topic);
+                let extents = self.shop.extents(&topic).into_iter();
+                extents.map(move |(partition, extent)| (topic.clone(), partition, extent)).collect::<Vec<_>>()
+            };
+            let all = topics.iter().flat_map(|topic| of(topic));
+            all.filter(|(_, _, extent)| extent.stable_end < extent.end).collect()
+        };
+        let before = hanging();
+        std::thread::park_timeout(Duration::from_millis(400));
+        let stays = |then: &(String, i32, Extent), now: &(String, i32, Extent)| {
+            then.0 == now.0 && then.1 == now.1 && then.2.stable_end == now.2.stable_end
+        };
+        let after = hanging();
+        before.iter().any(|then| after.iter().any(|now| stays(then, now)))
+    }
+
+    /// Lets the rest run to its end undisturbed and checks everything.
+    fn finish(mut self, file: &std::path::Path) -> (Demo, Vec<Kill>) {
+        for instance in ["a", "b"] {
+            let worker = self.workers.remove(instance).expect("it runs");
+            drop(worker);
+            self.workers.insert(instance, Worker::start(self.shop, instance, &Fate::default()));
+        }
+        self.shop.finish(|| {});
+        let demo = Demo::of(file);
+        assert_eq!(self.shop.digests(), demo.digests, "lost or doubled");
+        self.check_progress();
+        self.check_restores();
+        std::mem::take(&mut self.workers).into_values().for_each(Worker::end);
+        (demo, self.kills)
+    }
+
+    /// Every kill fell while 10 to 90 % of the processor's offsets were committed.
+    fn check_progress(&self) {
+        for kill in &self.kills {
+            let processor = kill.note.split(' ').nth(1).expect("a processor");
+            let percent = kill.committed * 100 / self.shop.committed(processor);
+            assert!((10..=90).contains(&percent), "{kill:?} fell at {percent} % of {processor}");
+        }
+    }
+
+    /// A restart on its directory reads the tail of the changelog, not the changelog.
+    fn check_restores(&self) {
+        let records = self.shop.records("profile-updater-changelog");
+        let changelog = records.iter().filter(|record| record.key.as_deref() != Some(TRAILER_KEY)).count();
+        let wiped = self.kills.iter().find(|kill| kill.wiped).map(|kill| kill.instance);
+        for (instance, worker) in &self.workers {
+            let notes = worker.notes();
+            let restored = notes.iter().filter_map(|note| note.strip_prefix("restored profile-updater "));
+            let counts: Vec<usize> = restored
+                .map(|note| note.split(' ').nth(1).expect("a count").parse().expect("a number"))
+                .collect();
+            let large = counts.iter().filter(|count| **count * 10 >= changelog).count();
+            println!("{instance}: of {changelog} changelog records its restarts read {counts:?}");
+            let allowed = if wiped == Some(*instance) { 4 } else { 0 };
+            assert!(large <= allowed, "{instance} restored {counts:?} of {changelog} changelog records");
+        }
+    }
+}
+
+/// A small generator of seeded numbers (Marsaglia's xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).expect("below a usize")
+    }
+}

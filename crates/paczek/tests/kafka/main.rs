@@ -1,0 +1,14 @@
+//! The same job on Apache Kafka, which each run starts and stops itself: two instances, kills, a stopped
+//! worker, held-back partitions, poison. Every run is compared with the demo by its digests.
+
+mod bad_input;
+mod catch_up;
+mod kills;
+mod stopped_worker;
+mod support;
+
+/// A worker process that a test started from this very binary; without its environment it is nothing.
+#[test]
+fn worker_process() {
+    support::worker::work_if_asked();
+}

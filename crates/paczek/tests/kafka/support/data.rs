@@ -1,0 +1,25 @@
+use std::path::PathBuf;
+
+use super::cluster::root;
+
+/// A file of real clickstream that lies beside the project; `None`, said aloud, where it does not.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+    let beside = root().join("../shared/data");
+    let folder = std::env::var_os("PACZEK_DATA").map_or(beside, PathBuf::from);
+    let path = folder.join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: needs {name} in ../shared/data or in the folder that PACZEK_DATA names");
+    None
+}
+
+/// An hour of a real shop: 96 169 rows.
+pub(crate) fn one_hour() -> Option<PathBuf> {
+    shared("alibaba-userbehavior/onehour_96k.csv")
+}
+
+/// Ten days of 114 customers: 10 000 rows, not in time order.
+pub(crate) fn ten_days() -> Option<PathBuf> {
+    shared("alibaba-userbehavior/hotitems_10k.csv")
+}
