@@ -42,7 +42,8 @@ fn rows_dealt_round_robin_with_one_partition_held_back_are_never_late_and_abando
 fn load_holding_back(shop: &Shop, records: Vec<RawRecord>) {
     let worker = Worker::start(shop, "a", &Fate::default());
     let (held, others): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.partition == HELD);
-    let start = others.iter().map(|record| record.time).min().expect("rows");
+    let start = others.first().expect("rows").time;
+    let last = others.iter().rfind(|record| record.value.is_some()).expect("rows").time;
     let mut waves = 0;
     let mut through = start.plus(24 * HOUR);
     let (mut held, mut others) = (held.as_slice(), others.as_slice());
@@ -53,7 +54,7 @@ fn load_holding_back(shop: &Shop, records: Vec<RawRecord>) {
         }
         let behind = if others.is_empty() { EventTime::MAX } else { through.minus(HOUR) };
         write(shop, &mut held, behind);
-        through = through.plus(24 * HOUR);
+        through = if through < last { through.plus(24 * HOUR) } else { EventTime::MAX };
         waves += 1;
     }
     assert!(waves > 5, "the file spans days");
