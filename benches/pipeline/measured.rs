@@ -21,7 +21,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) wall_seconds: f64,
-    /// Of these, until the first output: connecting, joining groups, the first transaction.
+    /// Of these, until the output began to grow: connecting and joining groups, in which the client now and then
+    /// waits a second for nothing.
     pub(crate) start_seconds: f64,
     pub(crate) cpu_seconds: f64,
     pub(crate) peak_rss_mib: f64,
@@ -51,7 +52,7 @@ impl Measured {
         output: impl Fn() -> anyhow::Result<i64>,
         done: impl Fn() -> anyhow::Result<bool>,
     ) -> anyhow::Result<Figures> {
-        let (mut seen, mut grew) = (output()?, Instant::now());
+        let (mut seen, mut grew, mut start) = (output()?, Instant::now(), self.spawned.elapsed());
         let mut figures: Option<Figures> = None;
         loop {
             sleep(SAMPLE);
@@ -59,7 +60,9 @@ impl Measured {
             let now = output()?;
             if now != seen {
                 (seen, grew) = (now, Instant::now());
-                figures = Some(self.look(figures.map(|figures| figures.start_seconds))?);
+                figures = Some(self.look(start)?);
+            } else if figures.is_none() {
+                start = self.spawned.elapsed();
             } else if let Some(figures) = figures.filter(|_| grew.elapsed() >= REST)
                 && done()?
             {
@@ -85,11 +88,10 @@ impl Measured {
         Ok(())
     }
 
-    fn look(&self, start_seconds: Option<f64>) -> anyhow::Result<Figures> {
-        let wall_seconds = self.spawned.elapsed().as_secs_f64();
+    fn look(&self, start: Duration) -> anyhow::Result<Figures> {
         Ok(Figures {
-            wall_seconds,
-            start_seconds: start_seconds.unwrap_or(wall_seconds),
+            wall_seconds: self.spawned.elapsed().as_secs_f64(),
+            start_seconds: start.as_secs_f64(),
             cpu_seconds: cpu_seconds(&self.proc("stat")?).context("/proc shows no processor time")?,
             peak_rss_mib: peak_rss_mib(&self.proc("status")?).context("/proc shows no VmHWM")?,
         })

@@ -27,14 +27,17 @@ pub(crate) struct Repetition {
 /// the number of events.
 type Row = (&'static str, &'static str, fn(&Figures, f64) -> f64);
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 6] = [
     ("events_per_second", "events/s", |figures, events| events / figures.wall_seconds),
+    ("events_per_second_once_started", "events/s once started", |figures, events| {
+        events / (figures.wall_seconds - figures.start_seconds)
+    }),
     ("cpu_seconds_per_million_events", "CPU-s per 1 M events", |figures, events| {
         figures.cpu_seconds * 1e6 / events
     }),
     ("peak_rss_mib", "peak RSS, MiB", |figures, _| figures.peak_rss_mib),
     ("wall_seconds", "wall, s", |figures, _| figures.wall_seconds),
-    ("start_seconds", "of it to the first output, s", |figures, _| figures.start_seconds),
+    ("start_seconds", "of it before any output, s", |figures, _| figures.start_seconds),
 ];
 
 impl Report {

@@ -2,7 +2,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use paczek::{Hooks, main_with};
@@ -124,7 +124,7 @@ pub(crate) fn work_if_asked() {
         fence: !fate.without.contains("fence"),
         offsets_in_transaction: !fate.without.contains("offsets"),
     };
-    let observer = Arc::new(Executor { fate, transactions: AtomicUsize::new(1), log });
+    let observer = Arc::new(Executor { fate, transactions: AtomicUsize::new(1), met: AtomicBool::new(false), log });
     let code = main_with(["paczek".into(), "run".into()], &Hooks { observer, guards });
     std::process::exit(if code == std::process::ExitCode::SUCCESS { 0 } else { 1 });
 }
@@ -133,6 +133,7 @@ pub(crate) fn work_if_asked() {
 struct Executor {
     fate: Fate,
     transactions: AtomicUsize,
+    met: AtomicBool,
     log: File,
 }
 
@@ -146,13 +147,13 @@ impl Observer for Executor {
             _ => self.transactions.load(Ordering::Relaxed),
         };
         let due = transaction >= self.fate.transaction && records >= self.fate.records;
-        if due && !self.fate.signal.is_empty() && format!("{step:?}") == self.fate.step {
+        let due = due && !self.fate.signal.is_empty() && format!("{step:?}") == self.fate.step;
+        // A stopped process goes on here, and is not stopped again.
+        if due && !self.met.swap(true, Ordering::Relaxed) {
             // What was sent shall have left for the broker.
             std::thread::park_timeout(Duration::from_millis(40));
             self.note(&format!("{} {processor} {step:?} {transaction} {records}", self.fate.signal));
             signal(&self.fate.signal, std::process::id());
-            // A stopped process goes on here, and is not stopped again.
-            self.transactions.store(usize::MAX / 2, Ordering::Relaxed);
         }
     }
 
