@@ -58,11 +58,14 @@ impl Comparison {
     }
 
     pub(crate) fn repeat(&self, times: usize) -> anyhow::Result<Report> {
-        // A Java that has just started is slow: the first to be measured would pay for it.
+        // A Java that has just started is slow, and a first repetition takes half as long again as a second.
         eprintln!("warming up");
-        self.copy(&self.set("warm-up")?)?;
-        let repetitions: anyhow::Result<Vec<_>> =
-            (1..=times).map(|number| self.repetition(number, times)).collect();
+        self.repetition("warm-up")?;
+        let measured = |number| {
+            eprintln!("repetition {number} of {times}");
+            self.repetition(&format!("bench-{number}"))
+        };
+        let repetitions: anyhow::Result<Vec<_>> = (1..=times).map(measured).collect();
         let count = |name: &str| self.demo[name].as_u64().unwrap_or_default();
         Ok(Report {
             input: self.input.clone(),
@@ -71,12 +74,9 @@ impl Comparison {
         })
     }
 
-    fn repetition(&self, number: usize, times: usize) -> anyhow::Result<Repetition> {
-        let stage = self.set(&format!("bench-{number}"))?;
-        eprintln!("{number} of {times}: paczek run");
-        let run = self.run(&stage)?;
-        eprintln!("{number} of {times}: copy loop");
-        Ok(Repetition { run, copy: self.copy(&stage)? })
+    fn repetition(&self, name: &str) -> anyhow::Result<Repetition> {
+        let stage = self.set(name)?;
+        Ok(Repetition { run: self.run(&stage)?, copy: self.copy(&stage)? })
     }
 
     /// Makes the topics and loads the file.

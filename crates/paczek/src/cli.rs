@@ -157,7 +157,10 @@ impl Arguments {
     }
 
     fn config(&self) -> Result<Config, Problem> {
-        Config::read(self.config.as_deref(), std::env::vars())
+        // What is not text cannot be one of ours.
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Config::read(self.config.as_deref(), std::env::vars_os().filter_map(text))
     }
 
     fn broker(&self) -> Result<(Config, KafkaBroker), Problem> {

@@ -13,6 +13,8 @@ use crate::problem::Problem;
 const ENVIRONMENT: &str = "PACZEK_";
 /// Of those, the ones that are the command line's: which file to read, and what to log.
 const NOT_VALUES: [&str; 2] = ["CONFIG", "LOG"];
+/// What fits into an event and, refused, into a dead letter, in bytes.
+const LARGEST_VALUE: usize = 1 << 20;
 /// Stands in for a value that is not to be read by others.
 const REDACTED: &str = "[redacted]";
 
@@ -51,6 +53,7 @@ pub struct KafkaConfig {
     /// Replicas of the topics made by `topics apply`; -1 for the cluster's default.
     pub replication: i32,
     /// librdkafka's own properties, for TLS, SASL and tuning.
+    #[serde(deserialize_with = "as_text")]
     pub properties: BTreeMap<String, String>,
 }
 
@@ -203,15 +206,14 @@ impl Config {
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, String> {
         // The text alone first: its errors name line and column.
-        let _: Self = toml::from_str(text).map_err(|error| explain(&error))?;
-        let mut table: toml::Table = toml::from_str(text).map_err(|error| explain(&error))?;
+        let _: Self = toml::from_str(text).map_err(|error| explain(&error, text))?;
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| explain(&error, text))?;
         for (variable, value) in environment {
-            let path = variable.strip_prefix(ENVIRONMENT).filter(|path| !NOT_VALUES.contains(path));
-            if let Some(path) = path {
+            if let Some(path) = variable.strip_prefix(ENVIRONMENT).filter(|path| is_value(path)) {
                 set(&mut table, path, &value).map_err(|reason| format!("{variable}: {reason}"))?;
             }
         }
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| explain(&error))?;
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| explain(&error, ""))?;
         config.check()?;
         Ok(config)
     }
@@ -270,6 +272,9 @@ impl Config {
             return Err("no source is called clickstream; timers run on its time".into());
         }
         self.transactions.check()?;
+        if self.sources.iter().any(|source| source.max_value_bytes > LARGEST_VALUE) {
+            return Err(format!("sources.max_value_bytes is at most {LARGEST_VALUE}"));
+        }
         let positive = [("profiles.hot", self.profiles.hot), ("profiles.threads", self.profiles.threads)];
         not_zero(&positive)
     }
@@ -395,13 +400,29 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// Kubernetes gives every container variables about services, also about one called paczek.
+fn is_value(path: &str) -> bool {
+    let of_a_service = ["SERVICE_", "PORT_"].iter().any(|start| path.starts_with(start)) || path == "PORT";
+    !NOT_VALUES.contains(&path) && !of_a_service
+}
+
+/// Numbers and flags as their text: that is what the client library takes.
+fn as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let text = |(name, value)| match value {
+        toml::Value::String(text) => Ok((name, text)),
+        toml::Value::Integer(number) => Ok((name, number.to_string())),
+        toml::Value::Boolean(flag) => Ok((name, flag.to_string())),
+        _ => Err(serde::de::Error::custom(format!("kafka.properties: {name} is a text, a number or a flag"))),
+    };
+    BTreeMap::<String, toml::Value>::deserialize(deserializer)?.into_iter().map(text).collect()
+}
+
 /// Sets the value at a path such as `SOURCES__0__FORMAT`. The text is read as TOML where it is TOML, else as
 /// it stands.
 fn set(table: &mut toml::Table, path: &str, text: &str) -> Result<(), String> {
-    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+    let parsed = toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
+        .and_then(|mut table| table.remove("value"));
     let lower = path.to_lowercase();
     let (parents, last) = lower.rsplit_once("__").unwrap_or(("", &lower));
     let mut place = table;
@@ -417,8 +438,10 @@ fn set(table: &mut toml::Table, path: &str, text: &str) -> Result<(), String> {
         place = next.as_table_mut().ok_or_else(|| format!("{part} is no table"))?;
     }
     // Kafka's own properties have dots and no upper case.
-    let last = if parents.ends_with("properties") { last.replace('_', ".") } else { last.to_owned() };
-    place.insert(last, value);
+    let property = parents.ends_with("properties");
+    let last = if property { last.replace('_', ".") } else { last.to_owned() };
+    let as_it_stands = || toml::Value::String(text.to_owned());
+    place.insert(last, parsed.filter(|_| !property).unwrap_or_else(as_it_stands));
     Ok(())
 }
 
@@ -434,10 +457,13 @@ fn element<'a>(table: &'a mut toml::Table, name: &str, index: usize) -> Result<&
     Ok(&mut list[index])
 }
 
-/// The parser's words, and for an unknown field the known one that is nearest.
-fn explain(error: &toml::de::Error) -> String {
-    let text = error.to_string();
-    let text = text.trim_end();
+/// The parser's words with the place, and for an unknown field the known one that is nearest. The line itself
+/// is not repeated: a secret may stand in it.
+fn explain(error: &toml::de::Error, source: &str) -> String {
+    let place = error.span().and_then(|span| source.get(..span.start));
+    let place =
+        place.map_or_else(String::new, |before| format!("line {}: ", before.matches('\n').count() + 1));
+    let text = format!("{place}{}", error.message());
     let mut names = text.split('`').skip(1).step_by(2);
     let unknown = text.contains("unknown field").then(|| names.next()).flatten();
     let nearest = unknown.and_then(|unknown| {
@@ -445,8 +471,8 @@ fn explain(error: &toml::de::Error) -> String {
         known.filter(|(distance, name)| *distance <= 2.max(name.len() / 3)).map(|(_, name)| name)
     });
     match nearest {
-        Some(nearest) => format!("{text}\ndid you mean `{nearest}`?"),
-        None => text.to_owned(),
+        Some(nearest) => format!("{text}; did you mean `{nearest}`?"),
+        None => text,
     }
 }
 

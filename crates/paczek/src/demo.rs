@@ -126,7 +126,8 @@ impl<'a, P: Processor> Stage<'a, P> {
     fn new(node: &'a Node<P>, partitions: i32) -> Self {
         let (input, changelog) = (Arc::from(node.input.as_str()), Arc::from(node.changelog.as_str()));
         let store = || Box::new(MemoryStore::default());
-        let task = |partition| Task::new(&input, partition, &changelog, store(), usize::MAX, Start::At(0));
+        let task =
+            |partition| Task::new(&input, partition, (&changelog, "demo"), store(), usize::MAX, Start::At(0));
         Self { node, tasks: (0..partitions).map(task).collect(), outputs: Outputs::default() }
     }
 

@@ -118,7 +118,7 @@ pub(crate) fn load(
     Ok(Loaded { topic: topic.to_owned(), rows: rows.len(), partitions })
 }
 
-/// The source a file is loaded for: the named one, read as `format` and historic.
+/// The source a file is loaded for: the named one, which reads `format` and is historic.
 pub(crate) fn source_for(
     config: &Config,
     name: &str,
@@ -133,7 +133,10 @@ pub(crate) fn source_for(
             known.format
         )));
     }
-    let historic = SourceConfig { kind: "historic".into(), ..known.clone() };
-    let source = historic.source().map_err(Problem::Config)?;
-    Ok((historic, source))
+    if known.kind != "historic" {
+        return Err(Problem::Config(format!(
+            "source {name} is live, and a file is over: set kind = \"historic\", or load it for a source of its own"
+        )));
+    }
+    Ok((known.clone(), known.source().map_err(Problem::Config)?))
 }

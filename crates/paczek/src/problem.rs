@@ -38,7 +38,7 @@ pub enum Problem {
         reason: String,
     },
     /// A file cannot be read.
-    #[error("{path} cannot be read: {source}")]
+    #[error("{path} cannot be read")]
     File {
         /// The file.
         path: PathBuf,
@@ -82,10 +82,14 @@ impl From<RuntimeError> for Problem {
     fn from(error: RuntimeError) -> Self {
         match error {
             RuntimeError::Broker(error) => error.into(),
-            RuntimeError::Processor { .. } => Self::Failed(error.to_string()),
-            RuntimeError::Store(_) | RuntimeError::ChangelogLost { .. } | RuntimeError::GroupAhead { .. } => {
-                Self::State(error.to_string())
+            RuntimeError::Processor { ref source, .. } if source.is::<StoreError>() => {
+                Self::State(source.to_string())
             }
+            RuntimeError::Processor { .. } => Self::Failed(error.to_string()),
+            RuntimeError::Store(_)
+            | RuntimeError::ChangelogLost { .. }
+            | RuntimeError::OtherLog { .. }
+            | RuntimeError::GroupAhead { .. } => Self::State(error.to_string()),
         }
     }
 }

@@ -105,7 +105,7 @@ impl Shop<'_> {
     fn run_node<P: Processor>(&self, node: &Node<P>, number: usize, worker: usize) -> Result<(), Problem> {
         let settings = self.settings(node, number)?;
         let open_store = |partition| self.open_store(&self.directory.store(&node.name, partition));
-        run_worker(Worker {
+        run_worker(&Worker {
             broker: self.broker,
             processor: &node.processor,
             settings: &settings,

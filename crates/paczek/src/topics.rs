@@ -103,8 +103,25 @@ pub(crate) enum Step {
 
 /// What is to be done so that the cluster has every topic.
 pub(crate) fn plan(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, Problem> {
-    let topics = configured(config)?;
-    topics.iter().map(|topic| Ok(step(topic, broker.topic_state(&topic.name)?))).collect()
+    let mut steps = Vec::new();
+    for mut topic in configured(config)? {
+        // A changelog has as many partitions as its input has, or is going to have.
+        if let Some(input) = input_of(config, &topic.name) {
+            topic.partitions = broker.partitions(&input)?.unwrap_or(topic.partitions);
+        }
+        steps.push(step(&topic, broker.topic_state(&topic.name)?));
+    }
+    Ok(steps)
+}
+
+/// The topic that the processor of a changelog reads; `None` for any other topic.
+fn input_of(config: &Config, changelog: &str) -> Option<String> {
+    let of = |name: &str, input: String| {
+        (config.topic(&format!("{name}-changelog")) == changelog).then_some(input)
+    };
+    let mut sources = config.sources.iter();
+    let ingest = sources.find_map(|source| of(&format!("ingest-{}", source.name), source.topic().to_owned()));
+    ingest.or_else(|| of("profile-updater", config.topic("events")))
 }
 
 /// Makes the missing topics; the others are left alone.

@@ -36,6 +36,7 @@ impl Topology {
                 changelog: config.topic(&format!("{name}-changelog")),
                 threads: source.threads,
                 processor: IngestProcessor {
+                    name: name.clone(),
                     source: source.source().map_err(Problem::Config)?,
                     idle_patience: source.idle_patience.millis(),
                     events: target("events"),

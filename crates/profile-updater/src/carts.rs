@@ -6,11 +6,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::stamp::Stamp;
 
-/// Cart changes that wait to settle; one more settles the oldest ahead of its time.
-const WAITING: usize = 512;
+/// Items in changes that wait to settle; more settle the oldest change ahead of its time.
+const WAITING: usize = 500;
 /// Carts of one profile; one more drops the one that rested longest.
 const CARTS: usize = 32;
-/// Lines of one cart; further products are not taken.
+/// Lines in all carts of one profile; further products are not taken. With ids of 128 characters a profile
+/// and what is told of it stay well below the size a topic takes.
 const LINES: usize = 500;
 /// Contents remembered as noticed.
 const NOTICED: usize = 256;
@@ -32,6 +33,9 @@ struct Cart {
     lines: BTreeMap<LineKey, Line>,
     currency: Option<String>,
     checkout: bool,
+    /// Lines it may have beside those of the other carts.
+    #[serde(skip)]
+    limit: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +86,7 @@ impl Carts {
         }
         let place = self.waiting.partition_point(|waiting| waiting.stamp <= change.stamp);
         self.waiting.insert(place, change);
-        if self.waiting.len() > WAITING {
+        while self.waiting.iter().map(|change| change.items.len().max(1)).sum::<usize>() > WAITING {
             let oldest = self.waiting[0].stamp.time;
             self.settle(oldest);
         }
@@ -198,7 +202,9 @@ impl Change {
             ChangeKind::Checkout => return self.check_out(contents),
             _ => {}
         }
+        let others: usize = contents.values().map(|cart| cart.lines.len()).sum();
         let cart = contents.entry(self.cart.clone().unwrap_or_default()).or_default();
+        cart.limit = LINES.saturating_sub(others - cart.lines.len());
         match self.kind {
             ChangeKind::Add => self.items.iter().for_each(|item| cart.add(item, self)),
             ChangeKind::Remove => self.items.iter().for_each(|item| cart.remove(item, self.stamp)),
@@ -251,7 +257,7 @@ impl Cart {
             self.lines.remove(&item.line);
             return;
         }
-        if known.is_none() && self.lines.len() >= LINES {
+        if known.is_none() && self.lines.len() >= self.limit {
             return;
         }
         let price_minor = item.price_minor.or_else(|| known.and_then(|line| line.price_minor));

@@ -124,3 +124,11 @@ pub enum StoreError {
         path: String,
     },
 }
+
+impl StoreError {
+    /// Whether this very process has the store open elsewhere.
+    #[must_use]
+    pub fn is_held_here(&self) -> bool {
+        matches!(self, Self::Engine { reason, .. } if reason.contains("lock hold by current process"))
+    }
+}

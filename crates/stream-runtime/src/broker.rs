@@ -39,6 +39,9 @@ pub trait Broker: Send + Sync {
     /// When the broker does not answer or refuses.
     fn producer(&self, settings: &ProducerSettings) -> Result<Self::Producer, BrokerError>;
 
+    /// A name by which a topic of this cluster is told from any other.
+    fn log_name(&self, topic: &str) -> String;
+
     /// How many partitions a topic has; `None` if there is no such topic.
     ///
     /// # Errors

@@ -37,6 +37,16 @@ pub enum RuntimeError {
         /// Up to where the store knows it.
         absorbed: i64,
     },
+    /// The state is of another topic or cluster.
+    #[error(
+        "the state directory knows {known}, not {log}: it is of another topic or cluster; set another state_dir"
+    )]
+    OtherLog {
+        /// What is configured.
+        log: String,
+        /// What the state is of.
+        known: String,
+    },
     /// The group's offset is ahead of the changelog's.
     #[error(
         "the group's offset of {topic}-{partition} is {group}, ahead of {trailer} in the changelog: somebody reset the \

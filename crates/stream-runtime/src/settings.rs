@@ -46,6 +46,13 @@ pub struct WorkerSettings {
     pub guards: Guards,
 }
 
+impl WorkerSettings {
+    /// No transaction changes more states of one task than this.
+    pub(crate) fn frame_limit(&self) -> usize {
+        self.max_records + crate::task::FIRE_LIMIT
+    }
+}
+
 /// The guards of exactly-once, each of which a twin test takes away to show that it bites. They are not
 /// reachable from the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

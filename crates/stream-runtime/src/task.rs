@@ -9,7 +9,7 @@ use crate::trailer::{Frame, InputPosition, Trailer, state_key};
 use crate::{Metrics, Output, SourceRecord, StreamTime, TRAILER_KEY};
 
 /// Timers that fire in one cycle of one task.
-const FIRE_LIMIT: usize = 1_000;
+pub(crate) const FIRE_LIMIT: usize = 1_000;
 
 /// One processor on one partition: its states, its time, its position. It does no I/O but for reading its
 /// store; whoever drives it carries records in and outputs out, and tells it what has been committed.
@@ -17,6 +17,8 @@ pub struct Task<P: Processor> {
     input: Arc<str>,
     partition: i32,
     changelog: Arc<str>,
+    /// The cluster and topic of the changelog.
+    log: String,
     next_offset: i64,
     time: StreamTime,
     sequence: u64,
@@ -34,24 +36,26 @@ struct Sealed {
 }
 
 impl<P: Processor> Task<P> {
-    /// The task on `partition` of `input`, as `mark` left it, or from `next_offset` when there is none.
+    /// The task on `partition` of `input` with its changelog, a topic and the name its log is known by.
     #[must_use]
     pub fn new(
         input: &Arc<str>,
         partition: i32,
-        changelog: &Arc<str>,
+        (changelog, log): (&Arc<str>, &str),
         store: Box<dyn StateStore>,
         hot_states: usize,
-        start: Start<'_>,
+        start: Start,
     ) -> Self {
         let (sequence, next_offset, time) = match start {
             Start::After(trailer) => (trailer.sequence, trailer.next_offset(), trailer.time()),
+            Start::Reset(trailer, offset) => (trailer.sequence, offset, trailer.time()),
             Start::At(offset) => (0, offset, StreamTime::default()),
         };
         Self {
             input: Arc::clone(input),
             partition,
             changelog: Arc::clone(changelog),
+            log: log.to_owned(),
             next_offset,
             time,
             sequence,
@@ -186,7 +190,8 @@ impl<P: Processor> Task<P> {
     /// When the store cannot be written.
     pub fn committed(&mut self, trailer_offset: i64) -> Result<(), Failure> {
         if let Some(Sealed { trailer, mut batch }) = self.sealed.take() {
-            batch.set_position(Mark { trailer, changelog_next: trailer_offset + 1 }.encode());
+            let log = self.log.clone();
+            batch.set_position(Mark { trailer, changelog_next: trailer_offset + 1, log }.encode());
             self.states.store.write(batch)?;
         }
         self.states.trim();
@@ -206,10 +211,12 @@ impl<P: Processor> Task<P> {
 }
 
 /// Where a task begins.
-#[derive(Clone, Copy)]
-pub enum Start<'a> {
+#[derive(Clone, Debug)]
+pub enum Start {
     /// After the transaction of this trailer.
-    After(&'a Trailer),
+    After(Trailer),
+    /// With the state of this trailer, at another offset: what lies between is skipped.
+    Reset(Trailer, i64),
     /// At this offset, without state.
     At(i64),
 }

@@ -89,6 +89,12 @@ impl Trailer {
         self.inputs.first().map_or(0, |input| input.next_offset)
     }
 
+    /// The topic the task reads.
+    #[must_use]
+    pub fn input(&self) -> Option<&str> {
+        self.inputs.first().map(|input| input.topic.as_str())
+    }
+
     /// The task's stream time.
     #[must_use]
     pub fn time(&self) -> StreamTime {

@@ -20,6 +20,10 @@ use crate::{Metric, Metrics, Observer, RuntimeError, SourceRecord, Step, WorkerS
 const RETRY: Duration = Duration::from_millis(20);
 /// The longest wait before a worker in doubt tries again.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// How often a position that does not add up is looked at again.
+const SECOND_LOOKS: u32 = 3;
+/// How often the end of an idle partition is looked at.
+const IDLE_LOOK: i64 = 1_000;
 /// Records between two looks at the group, within one cycle.
 const POLL_GROUP_EVERY: usize = 512;
 
@@ -82,40 +86,67 @@ pub struct Worker<'a, B: Broker, P: Processor> {
 
 /// Runs the tasks that the group gives to this worker, one transaction a cycle, until it is asked to stop.
 ///
+/// After any doubt everything is begun anew: a new producer ends the old one's transaction one way or the
+/// other, a new member proves its share anew, and every task opens from what the changelog then says.
+///
 /// # Errors
 /// When it cannot go on: a refusal of the broker, a damaged store, a position that does not add up. What the
 /// broker or the network only interrupts is tried again.
-pub fn run_worker<B: Broker, P: Processor>(worker: Worker<'_, B, P>) -> Result<(), RuntimeError> {
-    let health = worker.health;
-    let mut shift = Shift::begin(worker)?;
-    while !health.is_stopping() {
-        match shift.turn() {
-            Ok(()) => {}
-            Err(error) if error.is_recoverable() => shift.recover(&error),
+pub fn run_worker<B: Broker, P: Processor>(worker: &Worker<'_, B, P>) -> Result<(), RuntimeError> {
+    let mut failures = 0;
+    while !worker.health.is_stopping() {
+        match work_a_shift(worker, &mut failures) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_recoverable() => rest(worker, &error, &mut failures),
+            // What one look at a log in motion says may be wrong; what several say is not.
+            Err(error @ RuntimeError::GroupAhead { .. }) if failures < SECOND_LOOKS => {
+                rest(worker, &error, &mut failures);
+            }
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
+fn work_a_shift<B: Broker, P: Processor>(
+    worker: &Worker<'_, B, P>,
+    failures: &mut u32,
+) -> Result<(), RuntimeError> {
+    let mut shift = Shift::begin(worker)?;
+    while !worker.health.is_stopping() {
+        shift.turn()?;
+        if shift.cycle.records > 0 {
+            *failures = 0;
+        }
+    }
+    Ok(())
+}
+
+fn rest<B: Broker, P: Processor>(worker: &Worker<'_, B, P>, error: &RuntimeError, failures: &mut u32) {
+    let processor = worker.settings.processor.as_str();
+    tracing::warn!(processor, %error, "in doubt: everything is begun anew");
+    worker.health.ready.store(false, Ordering::Relaxed);
+    worker.health.last_turn.store(now(), Ordering::Relaxed);
+    worker.metrics.add(Metric::Recoveries, &[processor], 1);
+    std::thread::sleep(LONGEST_BACKOFF.min(RETRY * 2u32.saturating_pow((*failures).min(10))));
+    *failures += 1;
+}
+
 /// One worker at work.
 struct Shift<'a, B: Broker, P: Processor> {
-    given: Worker<'a, B, P>,
+    given: &'a Worker<'a, B, P>,
     input: Arc<str>,
     changelog: Arc<str>,
     membership: B::Membership,
     reader: B::Reader,
     producer: B::Producer,
-    /// Rebalances that came while something else was under way.
-    waiting: VecDeque<Rebalance>,
+    /// Rebalances that came while something else was under way, and when.
+    waiting: VecDeque<(Instant, Rebalance)>,
     owned: BTreeSet<i32>,
     tasks: BTreeMap<i32, Task<P>>,
     idle: BTreeMap<i32, Idle>,
     outputs: Outputs,
     cycle: Cycle,
-    /// The producer is to be replaced and every task opened anew.
-    in_doubt: bool,
-    failures: u32,
     gauged: Option<Instant>,
 }
 
@@ -138,10 +169,18 @@ impl Cycle {
 struct Idle {
     since: i64,
     at_end: bool,
+    /// Where the partition ended when it was looked at, and when that was.
+    seen: Option<(i64, i64)>,
+}
+
+impl Idle {
+    fn since(since: i64) -> Self {
+        Self { since, at_end: false, seen: None }
+    }
 }
 
 impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
-    fn begin(given: Worker<'a, B, P>) -> Result<Self, RuntimeError> {
+    fn begin(given: &'a Worker<'a, B, P>) -> Result<Self, RuntimeError> {
         let settings = given.settings;
         let producer = given.broker.producer(&producer_settings(settings))?;
         let membership = given.broker.join(&GroupSettings {
@@ -162,8 +201,6 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             idle: BTreeMap::new(),
             outputs: Outputs::default(),
             cycle: Cycle::new(),
-            in_doubt: false,
-            failures: 0,
             gauged: None,
             given,
         })
@@ -171,24 +208,25 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
 
     fn turn(&mut self) -> Result<(), RuntimeError> {
         self.given.health.last_turn.store(now(), Ordering::Relaxed);
-        if self.in_doubt {
-            self.replace_clients()?;
-        }
         self.hear_group()?;
-        while let Some(rebalance) = self.waiting.pop_front() {
+        while let Some((heard, rebalance)) = self.waiting.pop_front() {
+            // A member that answers late may have been taken for dead and let in again without a word.
+            if heard.elapsed() > self.given.settings.session_timeout / 2 {
+                return Err(BrokerError::Doubt("a rebalance was answered late".to_owned()).into());
+            }
             self.rebalance(&rebalance)?;
         }
         if self.tasks.len() < self.owned.len() {
             self.open_tasks()?;
         }
         self.cycle()?;
-        self.failures = 0;
-        self.gauge()
+        self.gauge();
+        Ok(())
     }
 
     fn hear_group(&mut self) -> Result<(), RuntimeError> {
         while let Some(rebalance) = self.membership.poll()? {
-            self.waiting.push_back(rebalance);
+            self.waiting.push_back((Instant::now(), rebalance));
         }
         Ok(())
     }
@@ -266,7 +304,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         let settings = self.given.settings;
         task.process(self.given.processor, record, &mut self.outputs, self.given.metrics)
             .map_err(|source| failed(settings, source))?;
-        self.idle.insert(record.partition, Idle { since: now(), at_end: false });
+        self.idle.insert(record.partition, Idle::since(now()));
         self.cycle.records += 1;
         self.cycle.bytes += record.bytes();
         self.cycle.oldest = self.cycle.oldest.or(Some(record.timestamp));
@@ -278,10 +316,20 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         Ok(())
     }
 
+    /// Lets time pass by the clock where an input has come to its end and stays there: two looks at it, a
+    /// while apart, show the same end.
     fn pass_idle_time(&mut self) {
+        let now = now();
         for (partition, task) in &mut self.tasks {
-            if let Some(idle) = self.idle.get(partition).filter(|idle| idle.at_end) {
-                task.idle(self.given.processor, idle.since, now());
+            let idle = self.idle.get_mut(partition).filter(|idle| idle.at_end);
+            let Some(idle) = idle.filter(|idle| idle.seen.is_none_or(|(_, at)| now - at >= IDLE_LOOK)) else {
+                continue;
+            };
+            let Ok(extent) = self.given.broker.extent(&self.input, *partition) else { continue };
+            let unmoved = idle.seen.is_some_and(|(end, _)| end == extent.stable_end);
+            idle.seen = Some((extent.stable_end, now));
+            if unmoved {
+                task.idle(self.given.processor, idle.since, now);
             }
         }
     }
@@ -357,11 +405,13 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
 
     fn put_offsets(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), RuntimeError> {
         let fence = if self.given.settings.guards.fence {
+            // The proof first: a loss that is heard of after it is older than it.
+            let fence = self.membership.fence()?;
             self.hear_group()?;
-            if self.waiting.iter().any(|rebalance| matches!(rebalance, Rebalance::Lost(_))) {
+            if self.waiting.iter().any(|(_, rebalance)| matches!(rebalance, Rebalance::Lost(_))) {
                 return Err(BrokerError::Doubt("the group gave the partitions to others".to_owned()).into());
             }
-            self.membership.fence()?
+            fence
         } else {
             self.membership.no_fence()?
         };
@@ -406,30 +456,6 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
 
     fn reached(&self, step: Step) {
         self.given.observer.reached(&self.given.settings.processor, step, self.cycle.records);
-    }
-
-    // --- after doubt ---
-
-    /// Lets go of everything that hangs on the transaction. The next turn replaces the producer, which ends
-    /// the transaction one way or the other, and opens every task anew from what the changelog then says.
-    fn recover(&mut self, error: &RuntimeError) {
-        let settings = self.given.settings;
-        tracing::warn!(processor = settings.processor, %error, "in doubt: producer replaced, tasks opened anew");
-        self.given.health.ready.store(false, Ordering::Relaxed);
-        self.given.metrics.add(Metric::Recoveries, &[&settings.processor], 1);
-        self.in_doubt = true;
-        self.tasks.clear();
-        self.outputs = Outputs::default();
-        std::thread::sleep(LONGEST_BACKOFF.min(RETRY * 2u32.saturating_pow(self.failures.min(10))));
-        self.failures += 1;
-    }
-
-    fn replace_clients(&mut self) -> Result<(), RuntimeError> {
-        self.producer = self.given.broker.producer(&producer_settings(self.given.settings))?;
-        self.reader = self.given.broker.reader()?;
-        self.cycle.open = false;
-        self.in_doubt = false;
-        Ok(())
     }
 }
 

@@ -1,17 +1,18 @@
 use events::{EventTime, Heartbeat, OriginTime, Raw};
-use ingest::{Frontier, Mark, Rejection, Source, SourceKind};
+use ingest::{Code, Frontier, Mark, Rejection, Source, SourceKind};
 use state_store::Timer;
 use stream_runtime::{Context, Failure, Metric, Outputs, Processor, SourceRecord, StreamTime, TaskTime};
 
 use super::{Refusal, Target, dead_letter};
 use crate::headers;
 
-const STAGE: &str = "ingest";
 /// Time passes by the clock in steps of at least this, so that idleness does not fill the log.
 const IDLE_STEP: i64 = events::SECOND;
 
 /// Raw records in, canonical events and dead letters out; it keeps nothing but how far each partition has got.
 pub(crate) struct IngestProcessor {
+    /// Its name in the topology.
+    pub(crate) name: String,
     pub(crate) source: Source,
     /// Silence after which a live partition counts as idle, in milliseconds.
     pub(crate) idle_patience: i64,
@@ -39,14 +40,16 @@ impl Processor for IngestProcessor {
     }
 
     fn process(&self, record: &SourceRecord, context: &mut Context<'_, Self>) -> Result<(), Failure> {
-        if record.value.is_none() && record.header(headers::END_OF_SOURCE).is_some() {
+        // Only what is over can say that it has ended.
+        let historic = self.source.kind == SourceKind::Historic;
+        if historic && record.value.is_none() && record.header(headers::END_OF_SOURCE).is_some() {
             context.time().hear(&self.source.name, record.partition, events::END_OF_SOURCE.0);
             return Ok(());
         }
         let line = headers::read_number(record, headers::LINE).and_then(|line| u64::try_from(line).ok());
         let raw = Raw { value: record.value.as_deref(), line, produced_at: EventTime(record.timestamp) };
         match ingest::accept(&raw, &self.source) {
-            Ok(event) => self.forward(record.partition, &event, context),
+            Ok(event) => self.forward(record, &event, context),
             Err(rejection) => self.reject(record, &rejection, context),
         }
     }
@@ -79,10 +82,19 @@ impl Processor for IngestProcessor {
 impl IngestProcessor {
     fn forward(
         &self,
-        partition: i32,
+        record: &SourceRecord,
         event: &events::Event,
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
+        let partition = record.partition;
+        let Ok(value) = codec::encode_event(event) else {
+            let detail = "the event is longer than an event may be".to_owned();
+            return self.reject(
+                record,
+                &Rejection { code: Code::TooLarge, field: String::new(), detail },
+                context,
+            );
+        };
         let mut frontier = self.frontier(partition, context.time());
         let Mark { frontier: reached, late } = frontier.take(event.event_time, self.source.lateness);
         self.set_frontier(partition, reached, context.time());
@@ -92,7 +104,6 @@ impl IngestProcessor {
         if late {
             headers.push(headers::text(headers::LATE, "true"));
         }
-        let value = codec::encode_event(event)?;
         context.emit(self.events.keyed(key.to_string().into_bytes(), value, headers));
         Ok(())
     }
@@ -105,13 +116,13 @@ impl IngestProcessor {
     ) -> Result<(), Failure> {
         let code = rejection.code.name();
         let refusal = Refusal {
-            stage: STAGE,
+            stage: &self.name,
             source: &self.source.name,
             code,
             field: &rejection.field,
             detail: &rejection.detail,
         };
-        context.metrics().add(Metric::DeadLetters, &[STAGE, code], 1);
+        context.metrics().add(Metric::DeadLetters, &[&self.name, code], 1);
         context.emit(dead_letter(&self.dead_letters, record, &refusal)?);
         Ok(())
     }

@@ -141,8 +141,8 @@ impl<'a> Bench<'a> {
         let worker = self.workers.remove(instance).expect("it ran");
         let note = worker.notes().into_iter().rfind(|note| note.starts_with("KILL")).expect("it was killed");
         let processor = note.split(' ').nth(1).expect("a processor").to_owned();
-        let committed = self.shop.committed(&processor);
         assert!(self.leaves_a_transaction_open(), "{note}: no transaction was open at the broker");
+        let committed = self.shop.committed(&processor);
         let wiped = self.kills.len() + 1 == kills / 2;
         if wiped {
             std::fs::remove_dir_all(self.shop.state(instance)).unwrap();

@@ -38,6 +38,10 @@ const RESERVED: &[&str] = &[
     "auto.offset.reset",
     "acks",
     "partition.assignment.strategy",
+    "group.protocol",
+    "client.rack",
+    "message.max.bytes",
+    "log.connection.close",
 ];
 
 /// An Apache Kafka cluster.
@@ -90,7 +94,8 @@ impl KafkaBroker {
     /// When no broker answers.
     pub fn group_offsets(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, BrokerError> {
         let mut config = self.config();
-        config.set("group.id", group);
+        // An onlooker does not wait for open transactions.
+        config.set("group.id", group).set("isolation.level", "read_uncommitted");
         let consumer: BaseConsumer = create(&config)?;
         let mut partitions = TopicPartitionList::new();
         for partition in 0..self.partitions(topic)?.unwrap_or(0) {
@@ -109,6 +114,9 @@ impl KafkaBroker {
     }
 
     fn silent(&self, error: &KafkaError) -> BrokerError {
+        if error.rdkafka_error_code().is_some_and(is_permanent) {
+            return BrokerError::Refused(format!("Kafka at {} refuses: {error}", self.bootstrap));
+        }
         BrokerError::Unreachable(format!(
             "no answer from Kafka at {}: {error}; is it running, and is the address right?",
             self.bootstrap
@@ -134,6 +142,11 @@ impl Broker for KafkaBroker {
         KafkaProducer::new(self.config(), settings)
     }
 
+    fn log_name(&self, topic: &str) -> String {
+        let cluster = self.committed.client().fetch_cluster_id(ANSWER);
+        format!("{}/{topic}", cluster.unwrap_or_default())
+    }
+
     fn partitions(&self, topic: &str) -> Result<Option<i32>, BrokerError> {
         let metadata =
             self.committed.fetch_metadata(Some(topic), ANSWER).map_err(|error| self.silent(&error))?;
@@ -143,6 +156,10 @@ impl Broker for KafkaBroker {
 
     fn extent(&self, topic: &str, partition: i32) -> Result<Extent, BrokerError> {
         let silent = |error| self.silent(&error);
+        // Unasked, the clients' own events would pile up.
+        for client in [&self.committed, &self.uncommitted] {
+            let _ = client.poll(Duration::ZERO);
+        }
         // A reader of committed records is told the last stable offset instead of the end.
         let (start, stable_end) =
             self.committed.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
@@ -209,6 +226,22 @@ fn bad_config(error: &KafkaError) -> BrokerError {
 
 fn count(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+/// Asking again does not help.
+fn is_permanent(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::InvalidSessionTimeout
+            | Code::InvalidTransactionTimeout
+            | Code::UnsupportedVersion
+    )
 }
 
 fn is_not_yet(code: RDKafkaErrorCode) -> bool {

@@ -10,7 +10,7 @@ use crate::broker::{Broker, BrokerError, LogReader as _, Membership as _, Read, 
 use crate::processor::Processor;
 use crate::restore::{Mark, Restore};
 use crate::task::{Start, Task};
-use crate::{Metric, RuntimeError, Trailer};
+use crate::{Metric, RuntimeError};
 
 impl<B: Broker, P: Processor> Shift<'_, B, P> {
     /// Opens what is owned and not open yet, and reads on from where every task stands.
@@ -20,9 +20,11 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         for partition in closed {
             if let Some(task) = self.open_task(partition)? {
                 self.tasks.insert(partition, task);
-                self.idle.insert(partition, Idle { since: now(), at_end: false });
+                self.idle.insert(partition, Idle::since(now()));
             }
         }
+        // Every end is told once more after the reader has been assigned anew.
+        self.idle.values_mut().for_each(|idle| *idle = Idle::since(now()));
         let input = &*self.input;
         let positions: Vec<_> =
             self.tasks.iter().map(|(partition, task)| (input, *partition, task.next_offset())).collect();
@@ -36,23 +38,26 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     fn open_task(&mut self, partition: i32) -> Result<Option<Task<P>>, RuntimeError> {
         let Some(group_offset) = self.stable_group_offset(partition)? else { return Ok(None) };
         let Some(end) = self.stable_changelog_end(partition)? else { return Ok(None) };
-        let mut store = (self.given.open_store)(partition)?;
-        let mark = self.restore(partition, &mut *store, end)?;
-        let settings = self.given.settings;
-        let start = match &mark {
-            Some(mark) if settings.guards.offsets_in_transaction => {
-                self.check_group(partition, group_offset, &mark.trailer)?;
-                Start::After(&mark.trailer)
-            }
-            _ => Start::At(self.first_offset(partition, group_offset)?),
-        };
-        Ok(Some(Task::new(&self.input, partition, &self.changelog, store, settings.hot_states, start)))
+        let Some(mut store) = self.open_store(partition)? else { return Ok(None) };
+        let Some(mark) = self.restore(partition, &mut *store, end)? else { return Ok(None) };
+        let start = self.start(partition, group_offset, mark.as_ref())?;
+        let hot_states = self.given.settings.hot_states;
+        let log = self.given.broker.log_name(&self.changelog);
+        Ok(Some(Task::new(&self.input, partition, (&self.changelog, &log), store, hot_states, start)))
+    }
+
+    /// Another worker of this process may still be closing it.
+    fn open_store(&mut self, partition: i32) -> Result<Option<Box<dyn StateStore>>, RuntimeError> {
+        self.wait_for(partition, |shift| match (shift.given.open_store)(partition) {
+            Err(error) if error.is_held_here() => Err(BrokerError::NotYet(error.to_string()).into()),
+            opened => Ok(opened?),
+        })
     }
 
     /// The group's offset once the last owner's transaction has ended: from here on it cannot commit any
     /// more. `None` if the partition goes meanwhile.
     fn stable_group_offset(&mut self, partition: i32) -> Result<Option<Option<i64>>, RuntimeError> {
-        self.wait_for(partition, |shift| shift.membership.committed(partition))
+        self.wait_for(partition, |shift| Ok(shift.membership.committed(partition)?))
     }
 
     /// The end of the changelog once every transaction before it has ended: a reader of committed records
@@ -61,92 +66,122 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let target = self.given.broker.extent(&self.changelog, partition)?.end;
         self.wait_for(partition, |shift| {
             let extent = shift.given.broker.extent(&shift.changelog, partition)?;
-            if extent.stable_end >= target { Ok(target) } else { Err(BrokerError::NotYet(String::new())) }
+            if extent.stable_end >= target {
+                Ok(target)
+            } else {
+                Err(BrokerError::NotYet(String::new()).into())
+            }
         })
     }
 
     fn wait_for<T>(
         &mut self,
         partition: i32,
-        mut ask: impl FnMut(&mut Self) -> Result<T, BrokerError>,
+        mut ask: impl FnMut(&mut Self) -> Result<T, RuntimeError>,
     ) -> Result<Option<T>, RuntimeError> {
         loop {
             match ask(self) {
                 Ok(answer) => return Ok(Some(answer)),
-                Err(BrokerError::NotYet(_)) => std::thread::sleep(RETRY),
-                Err(error) => return Err(error.into()),
+                Err(RuntimeError::Broker(BrokerError::NotYet(_))) => std::thread::sleep(RETRY),
+                Err(error) => return Err(error),
             }
-            self.given.health.last_turn.store(now(), Ordering::Relaxed);
-            self.hear_group()?;
-            let going = |rebalance: &Rebalance| match rebalance {
-                Rebalance::Revoked(going) | Rebalance::Lost(going) => going.contains(&partition),
-                Rebalance::Assigned(_) => false,
-            };
-            if self.given.health.is_stopping() || self.waiting.iter().any(going) {
+            if self.is_called_away(partition)? {
                 return Ok(None);
             }
         }
     }
 
+    /// Whether the process is to stop or the group takes the partition away. Ask often while busy.
+    fn is_called_away(&mut self, partition: i32) -> Result<bool, RuntimeError> {
+        self.given.health.last_turn.store(now(), Ordering::Relaxed);
+        self.hear_group()?;
+        let going = |rebalance: &Rebalance| match rebalance {
+            Rebalance::Revoked(going) | Rebalance::Lost(going) => going.contains(&partition),
+            Rebalance::Assigned(_) => false,
+        };
+        Ok(self.given.health.is_stopping() || self.waiting.iter().any(|(_, rebalance)| going(rebalance)))
+    }
+
+    /// Reads the changelog from where the store stands. The outer `None`: called away meanwhile.
     fn restore(
         &mut self,
         partition: i32,
         store: &mut dyn StateStore,
         end: i64,
-    ) -> Result<Option<Mark>, RuntimeError> {
+    ) -> Result<Option<Option<Mark>>, RuntimeError> {
+        let log = self.given.broker.log_name(&self.changelog);
         let mark = store.position()?.as_deref().and_then(Mark::decode);
-        let from = match &mark {
-            Some(mark) if mark.changelog_next > end => {
-                let (topic, absorbed) = (self.changelog.to_string(), mark.changelog_next);
-                return Err(RuntimeError::ChangelogLost { topic, partition, end, absorbed });
-            }
-            Some(mark) => mark.changelog_next,
-            None => self.given.broker.extent(&self.changelog, partition)?.start,
-        };
-        let mut restore = Restore::new(self.given.processor, store, mark);
+        let from = self.changelog_offset(partition, mark.as_ref(), &log, end)?;
+        let settings = self.given.settings;
+        let mut restore = Restore::new(self.given.processor, store, &log, mark, settings.frame_limit());
         if from < end {
             self.reader.assign(&[(&self.changelog, partition, from)])?;
-            loop {
-                match self.reader.poll(Duration::from_millis(100))? {
-                    Some(Read::Record(record)) => {
-                        restore.take(record).map_err(|source| failed(self.given.settings, source))?;
-                    }
-                    Some(Read::End { .. }) => break,
-                    None => {}
+        }
+        let mut reads = 0usize;
+        while from < end {
+            match self.reader.poll(Duration::from_millis(100))? {
+                Some(Read::Record(record)) => {
+                    restore.take(record).map_err(|source| failed(settings, source))?
                 }
-                if restore.records.is_multiple_of(POLL_GROUP_EVERY as u64) {
-                    self.given.health.last_turn.store(now(), Ordering::Relaxed);
-                    while let Some(rebalance) = self.membership.poll()? {
-                        self.waiting.push_back(rebalance);
-                    }
-                }
+                Some(Read::End { .. }) => break,
+                None => reads = 0,
             }
+            if reads.is_multiple_of(POLL_GROUP_EVERY) && self.is_called_away(partition)? {
+                return Ok(None);
+            }
+            reads += 1;
         }
         let (mark, records) = (restore.mark, restore.records);
-        let processor = self.given.settings.processor.as_str();
+        let processor = settings.processor.as_str();
         tracing::info!(processor, partition, records, "task opened");
         self.given.metrics.add(Metric::RestoredRecords, &[processor], records);
         self.given.observer.restored(processor, partition, records);
-        Ok(mark)
+        Ok(Some(mark))
     }
 
-    fn check_group(&self, partition: i32, group: Option<i64>, trailer: &Trailer) -> Result<(), RuntimeError> {
-        let (topic, trailer) = (self.input.to_string(), trailer.next_offset());
+    fn changelog_offset(
+        &self,
+        partition: i32,
+        mark: Option<&Mark>,
+        log: &str,
+        end: i64,
+    ) -> Result<i64, RuntimeError> {
+        let topic = self.changelog.to_string();
+        match mark {
+            Some(mark) if mark.log != log => {
+                Err(RuntimeError::OtherLog { log: log.to_owned(), known: mark.log.clone() })
+            }
+            Some(mark) if mark.changelog_next > end => {
+                Err(RuntimeError::ChangelogLost { topic, partition, end, absorbed: mark.changelog_next })
+            }
+            Some(mark) => Ok(mark.changelog_next),
+            None => Ok(self.given.broker.extent(&topic, partition)?.start),
+        }
+    }
+
+    /// After the changelog's last transaction; where there is none, at the group's offset or the beginning.
+    fn start(&self, partition: i32, group: Option<i64>, mark: Option<&Mark>) -> Result<Start, RuntimeError> {
+        let settings = self.given.settings;
+        let Some(trailer) = mark.map(|mark| mark.trailer.clone()) else {
+            return Ok(Start::At(self.first_offset(partition, group)?));
+        };
+        if !settings.guards.offsets_in_transaction {
+            return Ok(Start::At(self.first_offset(partition, group)?));
+        }
+        let known = trailer.input().filter(|input| *input != &*self.input);
+        if let Some(known) = known {
+            return Err(RuntimeError::OtherLog { log: self.input.to_string(), known: known.to_owned() });
+        }
+        let next = trailer.next_offset();
         match group {
-            Some(group) if group > trailer && !self.given.settings.accept_reset => {
-                Err(RuntimeError::GroupAhead { topic, partition, group, trailer })
+            Some(group) if group > next && settings.accept_reset => Ok(Start::Reset(trailer, group)),
+            Some(group) if group > next => Err(self.group_ahead(partition, group, next)),
+            Some(group) if group < next => {
+                let topic = &*self.input;
+                tracing::warn!(topic, partition, group, next, "the changelog is ahead of the group: taken");
+                Ok(Start::After(trailer))
             }
-            Some(group) if group < trailer => {
-                tracing::warn!(
-                    topic,
-                    partition,
-                    group,
-                    trailer,
-                    "the changelog is ahead of the group: taken"
-                );
-                Ok(())
-            }
-            _ => Ok(()),
+            _ => Ok(Start::After(trailer)),
         }
     }
 
@@ -154,11 +189,12 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let settings = self.given.settings;
         match group {
             Some(offset) if !settings.guards.offsets_in_transaction || settings.accept_reset => Ok(offset),
-            Some(group) => {
-                let topic = self.input.to_string();
-                Err(RuntimeError::GroupAhead { topic, partition, group, trailer: 0 })
-            }
+            Some(group) => Err(self.group_ahead(partition, group, 0)),
             None => Ok(self.given.broker.start_offset(&self.input, partition, settings.start_from)?),
         }
+    }
+
+    fn group_ahead(&self, partition: i32, group: i64, trailer: i64) -> RuntimeError {
+        RuntimeError::GroupAhead { topic: self.input.to_string(), partition, group, trailer }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Shift, now};
-use crate::broker::Broker;
+use crate::Metric;
+use crate::broker::{Broker, BrokerError};
 use crate::processor::Processor;
 use crate::task::Task;
-use crate::{Metric, RuntimeError};
 
 /// How often the slow gauges are looked up.
 const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
@@ -29,26 +29,27 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         }
     }
 
-    pub(super) fn gauge(&mut self) -> Result<(), RuntimeError> {
+    pub(super) fn gauge(&mut self) {
         if self.gauged.is_some_and(|at| at.elapsed() < GAUGE_INTERVAL) {
-            return Ok(());
+            return;
         }
         self.gauged = Some(Instant::now());
         let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
         for task in self.tasks.values() {
             let partition = task.partition().to_string();
             let labels = [processor, partition.as_str()];
-            metrics.set(Metric::LagRecords, &labels, self.lag(task)? as f64);
+            if let Ok(lag) = self.lag(task) {
+                metrics.set(Metric::LagRecords, &labels, lag as f64);
+            }
             let size = task.store().size();
             metrics.set(Metric::StateRows, &labels, size.rows as f64);
             metrics.set(Metric::StateBytes, &labels, size.bytes as f64);
         }
         self.gauge_time();
-        Ok(())
     }
 
     /// Input records not taken yet. Behind the last one stand the marks of transactions, which are none.
-    fn lag(&self, task: &Task<P>) -> Result<i64, RuntimeError> {
+    fn lag(&self, task: &Task<P>) -> Result<i64, BrokerError> {
         if self.idle.get(&task.partition()).is_some_and(|idle| idle.at_end) {
             return Ok(0);
         }

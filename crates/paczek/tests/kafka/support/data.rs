@@ -5,12 +5,12 @@ use super::cluster::root;
 /// A file of real clickstream that lies beside the project; `None`, said aloud, where it does not.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let beside = root().join("../shared/data");
-    let folder = std::env::var_os("PACZEK_DATA").map_or(beside, PathBuf::from);
+    let folder = std::env::var_os("SHARED_DATA").map_or(beside, PathBuf::from);
     let path = folder.join(name);
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: needs {name} in ../shared/data or in the folder that PACZEK_DATA names");
+    eprintln!("skipped: needs {name} in ../shared/data or in the folder that SHARED_DATA names");
     None
 }
 

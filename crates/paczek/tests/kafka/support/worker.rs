@@ -124,7 +124,8 @@ pub(crate) fn work_if_asked() {
         fence: !fate.without.contains("fence"),
         offsets_in_transaction: !fate.without.contains("offsets"),
     };
-    let observer = Arc::new(Executor { fate, transactions: AtomicUsize::new(1), met: AtomicBool::new(false), log });
+    let observer =
+        Arc::new(Executor { fate, transactions: AtomicUsize::new(1), met: AtomicBool::new(false), log });
     let code = main_with(["paczek".into(), "run".into()], &Hooks { observer, guards });
     std::process::exit(if code == std::process::ExitCode::SUCCESS { 0 } else { 1 });
 }

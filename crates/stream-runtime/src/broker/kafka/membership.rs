@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{bad_config, create, is_not_yet, log};
+use super::{bad_config, create, is_not_yet, is_permanent, log};
 use crate::broker::{BrokerError, GroupSettings, Membership, Rebalance};
 
 /// How long one question for committed offsets may take.
@@ -67,6 +67,9 @@ impl Membership for KafkaMembership {
             match event {
                 Err(KafkaError::MessageConsumptionFatal(code)) => {
                     return Err(BrokerError::Refused(format!("the group member is fenced: {code}")));
+                }
+                Err(error) if error.rdkafka_error_code().is_some_and(is_permanent) => {
+                    return Err(BrokerError::Refused(format!("the group refuses this member: {error}")));
                 }
                 Err(error) => tracing::debug!(%error, "group member"),
                 Ok(_) => {}
@@ -127,6 +130,10 @@ impl Membership for KafkaMembership {
 impl Drop for KafkaMembership {
     fn drop(&mut self) {
         self.consumer.context().closing.store(true, Ordering::Relaxed);
+        // A rebalance that nobody has answered would keep the client from closing for ever.
+        let nothing = TopicPartitionList::new();
+        let _ = self.consumer.incremental_assign(&nothing);
+        let _ = self.consumer.incremental_unassign(&nothing);
     }
 }
 
@@ -147,10 +154,12 @@ impl ConsumerContext for Group {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let revoking = error != RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Relaxed) {
-            if revoking && consumer.incremental_unassign(list).is_err() {
-                // The client is going anyway.
-                let _ = consumer.unassign();
-            }
+            // The client is going; whatever it answers, it goes.
+            let _ = if revoking {
+                consumer.incremental_unassign(list)
+            } else {
+                consumer.incremental_assign(list)
+            };
             return;
         }
         let partitions = list.elements().iter().map(|element| element.partition()).collect();

@@ -16,6 +16,8 @@ use crate::broker::{BrokerError, ProducerSettings, TransactionalProducer};
 
 /// The client's own flush sleeps in steps of 100 ms: waiting in smaller ones is what keeps a commit short.
 const DRAIN_STEP: Duration = Duration::from_micros(300);
+/// Largest record; the topics allow as much.
+const MESSAGE_BYTES: &str = "4194304";
 /// How long a transaction's call may take.
 const CALL: Duration = Duration::from_secs(10);
 
@@ -30,6 +32,8 @@ impl KafkaProducer {
         let timeout = settings.transaction_timeout.as_millis();
         config
             .set("transactional.id", &settings.transactional_id)
+            .set("log.connection.close", "true")
+            .set("message.max.bytes", MESSAGE_BYTES)
             .set("transaction.timeout.ms", timeout.to_string())
             .set("message.timeout.ms", (timeout * 8 / 10).to_string());
         for (name, value) in [
@@ -37,13 +41,14 @@ impl KafkaProducer {
             ("retry.backoff.ms", "5"),
             ("batch.size", "524288"),
             ("compression.type", "lz4"),
-            ("message.max.bytes", "4194304"),
             ("queue.buffering.max.messages", "500000"),
         ] {
             if config.get(name).is_none() {
                 config.set(name, value);
             }
         }
+        // Broken connections and timed-out requests are told at this level.
+        config.set_log_level(RDKafkaLogLevel::Info);
         let producer: BaseProducer<Deliveries> =
             config.create_with_context(Deliveries::default()).map_err(|error| bad_config(&error))?;
         producer.init_transactions(CALL.max(settings.transaction_timeout)).map_err(|error| match &error {
@@ -130,6 +135,7 @@ impl TransactionalProducer for KafkaProducer {
 
     fn commit(&mut self) -> Result<bool, BrokerError> {
         retried(|| self.producer.commit_transaction(CALL)).map_err(|error| doubt("commit", &error))?;
+        self.producer.poll(DRAIN_STEP);
         Ok(self.producer.context().troubled.swap(false, Ordering::Relaxed))
     }
 }
@@ -160,7 +166,7 @@ struct Deliveries {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == "REQTMOUT" || facility == "TXNERR" {
+        if ["REQTMOUT", "TXNERR", "FAIL"].contains(&facility) {
             self.troubled.store(true, Ordering::Relaxed);
         }
         super::log(level, facility, message);
@@ -177,7 +183,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, mark: usize) {
         match result {
-            Ok(message) if mark > 0 => {
+            Ok(message) if mark > 0 && message.offset() >= 0 => {
                 lock(&self.marked).insert(mark, message.offset());
             }
             Ok(_) => {}

@@ -1,3 +1,4 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{create, is_not_yet};
-use crate::SourceRecord;
+use super::{create, is_not_yet, is_permanent};
 use crate::broker::{BrokerError, LogReader, Read};
+use crate::{Header, SourceRecord};
 
 /// Fetches partitions it is told to, outside any group.
 pub struct KafkaReader {
@@ -73,12 +74,6 @@ impl LogReader for KafkaReader {
 }
 
 fn owned(message: &BorrowedMessage<'_>) -> (String, SourceRecord) {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
-            .collect()
-    });
     let record = SourceRecord {
         topic: Arc::from(""),
         partition: message.partition(),
@@ -86,15 +81,29 @@ fn owned(message: &BorrowedMessage<'_>) -> (String, SourceRecord) {
         timestamp: message.timestamp().to_millis().unwrap_or(0),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
-        headers,
+        headers: headers(message),
     };
     (message.topic().to_owned(), record)
+}
+
+/// The client library panics on a header name that is not UTF-8, and anybody can write one: such a record
+/// counts as one without headers.
+fn headers(message: &BorrowedMessage<'_>) -> Vec<Header> {
+    let read = || {
+        let headers = message.headers()?;
+        let owned = |header: rdkafka::message::Header<'_, &[u8]>| {
+            (header.key.to_owned(), header.value.unwrap_or_default().to_vec())
+        };
+        Some(headers.iter().map(owned).collect())
+    };
+    std::panic::catch_unwind(AssertUnwindSafe(read)).ok().flatten().unwrap_or_default()
 }
 
 /// The client goes on by itself when a broker is away; anything else needs somebody.
 fn unreadable(error: &KafkaError) -> Result<(), BrokerError> {
     match error.rdkafka_error_code() {
         Some(code) if is_not_yet(code) => Ok(()),
+        Some(code) if is_permanent(code) => Err(BrokerError::Refused(format!("reading: {error}"))),
         Some(rdkafka::error::RDKafkaErrorCode::AutoOffsetReset) => Err(BrokerError::Refused(format!(
             "a position lies outside what the topic still holds ({error}); was it deleted, or did retention eat it?"
         ))),
