@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("state-store", &[]),
     ("stream-runtime", &["state-store"]),
     ("paczek", &["events", "ingest", "profile-updater", "codec", "state-store", "stream-runtime"]),
+    ("benches", &["stream-runtime"]),
 ];
 
 /// Heavy libraries, and the one crate whose business each is.

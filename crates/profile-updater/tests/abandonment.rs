@@ -1,5 +1,7 @@
 //! The rule by which a cart counts as abandoned, held against its definition on random histories.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::{Cart, CartOp, Event, EventKind, EventTime, Item, MINUTE, Order, ProfileKey};

@@ -1,5 +1,7 @@
 //! Both stores answer as a plain map does, and what RocksDB holds survives being reopened.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -24,9 +24,9 @@ pub trait Observer: Send + Sync {
         let _ = (processor, step, records);
     }
 
-    /// A task is open; so many records of its changelog were read for it.
-    fn restored(&self, processor: &str, partition: i32, records: u64) {
-        let _ = (processor, partition, records);
+    /// A task is open; so many records of its changelog were read for it, beginning at the offset `from`.
+    fn restored(&self, processor: &str, partition: i32, from: i64, records: u64) {
+        let _ = (processor, partition, from, records);
     }
 }
 

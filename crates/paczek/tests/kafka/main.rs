@@ -1,6 +1,8 @@
 //! The same job on Apache Kafka, which each run starts and stops itself: two instances, kills, a stopped
 //! worker, held-back partitions, poison. Every run is compared with the demo by its digests.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod bad_input;
 mod catch_up;
 mod kills;

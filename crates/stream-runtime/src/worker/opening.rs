@@ -114,16 +114,17 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let from = self.changelog_offset(partition, mark.as_ref(), &log, end)?;
         let settings = self.given.settings;
         let mut restore = Restore::new(self.given.processor, store, &log, mark, settings.frame_limit());
-        if from < end {
+        let mut ended = from >= end;
+        if !ended {
             self.reader.assign(&[(&self.changelog, partition, from)])?;
         }
         let mut reads = 0usize;
-        while from < end {
+        while !ended {
             match self.reader.poll(Duration::from_millis(100))? {
                 Some(Read::Record(record)) => {
                     restore.take(record).map_err(|source| failed(settings, source))?
                 }
-                Some(Read::End { .. }) => break,
+                Some(Read::End { .. }) => ended = true,
                 None => reads = 0,
             }
             if reads.is_multiple_of(POLL_GROUP_EVERY) && self.is_called_away(partition)? {
@@ -135,7 +136,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let processor = settings.processor.as_str();
         tracing::info!(processor, partition, records, "task opened");
         self.given.metrics.add(Metric::RestoredRecords, &[processor], records);
-        self.given.observer.restored(processor, partition, records);
+        self.given.observer.restored(processor, partition, from, records);
         Ok(Some(mark))
     }
 

@@ -1,6 +1,6 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A cluster of one node, for one test at a time: two cores do not carry more.
@@ -13,14 +13,20 @@ impl Cluster {
     /// Waits for its turn; the first one starts the cluster.
     pub(crate) fn take() -> Self {
         static TURN: Mutex<()> = Mutex::new(());
-        static BOOTSTRAP: OnceLock<String> = OnceLock::new();
+        static NODE: OnceLock<Node> = OnceLock::new();
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { bootstrap: BOOTSTRAP.get_or_init(start), _turn: turn }
+        Self { bootstrap: &NODE.get_or_init(start).bootstrap, _turn: turn }
     }
 }
 
+/// A running node.
+struct Node {
+    bootstrap: String,
+    _watch: Child,
+}
+
 /// Starts a node and somebody who ends it when this process is gone, however it went.
-fn start() -> String {
+fn start() -> Node {
     let script = root().join("deploy/kafka/kafka");
     let run = std::env::temp_dir().join(format!("paczek-kafka-{}", std::process::id()));
     let port = free_port().to_string();
@@ -33,7 +39,7 @@ fn start() -> String {
     assert!(up.status.success(), "deploy/kafka/kafka up failed");
     let watch =
         format!("while kill -0 {} 2>/dev/null; do sleep 0.5; done; exec \"$0\" down", std::process::id());
-    Command::new("bash")
+    let watch = Command::new("bash")
         .args(["-c", &watch])
         .arg(&script)
         .env("KAFKA_RUN", &run)
@@ -43,7 +49,8 @@ fn start() -> String {
         .stderr(Stdio::null())
         .spawn()
         .expect("bash starts");
-    String::from_utf8(up.stdout).expect("an address").trim().to_owned()
+    let bootstrap = String::from_utf8(up.stdout).expect("an address").trim().to_owned();
+    Node { bootstrap, _watch: watch }
 }
 
 /// A port whose successor is free too: the node's controller listens there.

@@ -158,8 +158,8 @@ impl Observer for Executor {
         }
     }
 
-    fn restored(&self, processor: &str, partition: i32, records: u64) {
-        self.note(&format!("restored {processor} {partition} {records}"));
+    fn restored(&self, processor: &str, partition: i32, from: i64, records: u64) {
+        self.note(&format!("restored {processor} {partition} {from} {records}"));
     }
 }
 
