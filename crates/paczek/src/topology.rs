@@ -37,6 +37,7 @@ impl Topology {
                 threads: source.threads,
                 processor: IngestProcessor {
                     name: name.clone(),
+                    frontier: format!("{}/frontier", source.name),
                     source: source.source().map_err(Problem::Config)?,
                     idle_patience: source.idle_patience.millis(),
                     events: target("events"),

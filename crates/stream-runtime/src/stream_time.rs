@@ -7,25 +7,23 @@ use std::collections::BTreeMap;
 /// source but a note of the processor's own, which travels with the position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamTime {
-    origins: BTreeMap<(String, i32), i64>,
+    sources: BTreeMap<String, BTreeMap<i32, i64>>,
 }
 
 impl StreamTime {
     /// Takes note of the newest time of one origin partition of a source. It falls back when an origin that
     /// had ended goes on.
     pub fn hear(&mut self, source: &str, partition: i32, time: i64) {
-        match self.origins.get_mut(&(source.to_owned(), partition)) {
-            Some(known) => *known = time,
-            None => {
-                self.origins.insert((source.to_owned(), partition), time);
-            }
-        }
+        match self.sources.get_mut(source) {
+            Some(origins) => origins.insert(partition, time),
+            None => self.sources.entry(source.to_owned()).or_default().insert(partition, time),
+        };
     }
 
     /// The time of one origin partition; `None` while it has not been heard of.
     #[must_use]
     pub fn origin(&self, source: &str, partition: i32) -> Option<i64> {
-        self.origins.get(&(source.to_owned(), partition)).copied()
+        self.sources.get(source)?.get(&partition).copied()
     }
 
     /// The minimum over the source's `origins` partitions; `i64::MIN` while one has not been heard of.
@@ -39,7 +37,9 @@ impl StreamTime {
 
     /// Every origin that has been heard of.
     pub fn origins(&self) -> impl Iterator<Item = (&str, i32, i64)> {
-        self.origins.iter().map(|((source, partition), time)| (source.as_str(), *partition, *time))
+        self.sources.iter().flat_map(|(source, origins)| {
+            origins.iter().map(|(partition, time)| (source.as_str(), *partition, *time))
+        })
     }
 }
 

@@ -153,3 +153,26 @@ pub fn state_key(key: &[u8]) -> Vec<u8> {
 pub fn store_key(changelog_key: &[u8]) -> Option<&[u8]> {
     changelog_key.strip_prefix(&[STORE])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_the_schema_are_trailers() {
+        for example in [
+            include_str!("../../../schemas/changelog-trailer/examples/ingest.json"),
+            include_str!("../../../schemas/changelog-trailer/examples/profile-updater-at-the-end.json"),
+        ] {
+            let trailer = Trailer::decode(example.as_bytes()).unwrap();
+            assert_eq!(Trailer::decode(&trailer.encode()), Some(trailer));
+        }
+    }
+
+    #[test]
+    fn what_is_no_trailer_is_none() {
+        for bytes in [&b""[..], b"{}", b"[1]", &[0xff; 40]] {
+            assert_eq!(Trailer::decode(bytes), None);
+        }
+    }
+}

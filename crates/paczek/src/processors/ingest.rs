@@ -13,6 +13,8 @@ const IDLE_STEP: i64 = events::SECOND;
 pub(crate) struct IngestProcessor {
     /// Its name in the topology.
     pub(crate) name: String,
+    /// What it notes its frontiers under.
+    pub(crate) frontier: String,
     pub(crate) source: Source,
     /// Silence after which a live partition counts as idle, in milliseconds.
     pub(crate) idle_patience: i64,
@@ -129,16 +131,12 @@ impl IngestProcessor {
 
     /// The newest event time outlives an end of the source, so it is kept beside the time that is told.
     fn frontier(&self, partition: i32, time: &StreamTime) -> Frontier {
-        time.origin(&self.frontier_name(), partition)
+        time.origin(&self.frontier, partition)
             .map_or(Frontier::START, |reached| Frontier::new(EventTime(reached)))
     }
 
     fn set_frontier(&self, partition: i32, reached: EventTime, time: &mut StreamTime) {
-        time.hear(&self.frontier_name(), partition, reached.0);
-    }
-
-    fn frontier_name(&self) -> String {
-        format!("{}/frontier", self.source.name)
+        time.hear(&self.frontier, partition, reached.0);
     }
 }
 
