@@ -25,7 +25,11 @@ fn ten_days_of_a_real_shop_whose_rows_are_not_in_time_order() {
 fn check(name: &str, events: u64, accepted: u64, abandoned: usize) {
     let Some(path) = shared(name) else { return };
     let counted = Counted::of(&path);
-    assert_eq!((counted.rows, counted.accepted, counted.abandoned), (events, accepted, abandoned), "by definition");
+    assert_eq!(
+        (counted.rows, counted.accepted, counted.abandoned),
+        (events, accepted, abandoned),
+        "by definition"
+    );
     for partitions in ["1", "4"] {
         let demo = demo(&path, partitions);
         let of = |field: &str| demo[field].as_u64().unwrap();
