@@ -1,4 +1,5 @@
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -47,6 +48,8 @@ fn start() -> Node {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // Whoever ends the test's process group does not end its watch.
+        .process_group(0)
         .spawn()
         .expect("bash starts");
     let bootstrap = String::from_utf8(up.stdout).expect("an address").trim().to_owned();
