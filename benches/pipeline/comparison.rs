@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -16,6 +16,9 @@ use crate::report::{Outcome, Repetition, Report};
 
 const FORMAT: &str = "alibaba";
 const UPDATES: &str = "profile-updates";
+
+/// How long it may take to read what was copied.
+const READING: Duration = Duration::from_secs(60);
 
 /// The two, side by side on one broker.
 pub(crate) struct Comparison {
@@ -76,7 +79,8 @@ impl Comparison {
 
     fn repetition(&self, name: &str) -> anyhow::Result<Repetition> {
         let stage = self.set(name)?;
-        Ok(Repetition { run: self.run(&stage)?, copy: self.copy(&stage)? })
+        let run = self.run(&stage).context("paczek run")?;
+        Ok(Repetition { run, copy: self.copy(&stage).context("copy loop")? })
     }
 
     /// Makes the topics and loads the file.
@@ -182,7 +186,9 @@ impl Comparison {
         let partitions = self.broker.partitions(topic)?.unwrap_or(0);
         let (mut records, mut ended) = (0, 0);
         reader.assign(&(0..partitions).map(|partition| (topic, partition, 0)).collect::<Vec<_>>())?;
+        let asked = Instant::now();
         while ended < partitions {
+            ensure!(asked.elapsed() < READING, "{topic} could not be read to its end within {READING:?}");
             match reader.poll(Duration::from_secs(1))? {
                 Some(Read::Record(_)) => records += 1,
                 Some(Read::End { .. }) => ended += 1,

@@ -18,12 +18,15 @@ pub(crate) fn read(value: &[u8], raw: &Raw<'_>, source: &Source) -> Result<Event
     let mut row = Fields::parse(value)?;
     let kind = kind(&mut row)?;
     let event_id = row.event_id("event_id", raw.line)?;
-    let tenant = row.tenant("tenant_id")?;
+    let tenant = row.tenant("tenant_id")?.unwrap_or_else(|| source.tenant.clone());
+    if tenant != source.tenant && !source.tenants.contains(&tenant) {
+        return Err(row.refuse(Code::UnknownTenant, "tenant_id", "is none that the source declares"));
+    }
     let event_time = row.millis("event_time")?.ok_or_else(|| row.missing("event_time"))?;
     let received_at = row.millis("received_at")?;
     let mut event = Event {
         event_id,
-        tenant: tenant.unwrap_or_else(|| source.tenant.clone()),
+        tenant,
         source: source.name.clone(),
         currency: source.currency.clone(),
         kind,
@@ -245,7 +248,12 @@ mod tests {
     }
 
     fn read_live(text: &str) -> Result<Event, Rejection> {
-        read_from(&Source::new("clickstream", "shop", Format::Canonical, SourceKind::Live), text)
+        read_from(&source(SourceKind::Live), text)
+    }
+
+    fn source(kind: SourceKind) -> Source {
+        let tenants = vec!["other-shop".to_owned()];
+        Source { tenants, ..Source::new("clickstream", "shop", Format::Canonical, kind) }
     }
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -357,8 +365,7 @@ mod tests {
 
     #[test]
     fn a_historic_row_was_received_when_it_happened() {
-        let source = Source::new("clickstream", "shop", Format::Canonical, SourceKind::Historic);
-        let event = read_from(&source, COMPLETE);
+        let event = read_from(&source(SourceKind::Historic), COMPLETE);
         assert_eq!(event.map(|event| event.received_at), Ok(EventTime(NOON)));
     }
 

@@ -103,6 +103,8 @@ codes! {
     Schema BadField = "BAD_FIELD",
     /// The format has no such event.
     Schema UnknownEvent = "UNKNOWN_EVENT",
+    /// The source does not declare the tenant.
+    Schema UnknownTenant = "UNKNOWN_TENANT",
     /// An id is empty, longer than 128 characters or holds a control character; or a tenant is not of
     /// 1 to 64 letters, digits, `.`, `_` and `-`.
     Schema BadId = "BAD_ID",

@@ -16,6 +16,8 @@ pub struct Source {
     pub name: String,
     /// The tenant of rows that name none.
     pub tenant: String,
+    /// Further tenants that rows may name; any other is refused.
+    pub tenants: Vec<String>,
     /// How its records are written.
     pub format: Format,
     /// Whether it happens now.
@@ -36,6 +38,7 @@ impl Source {
         Self {
             name: name.to_owned(),
             tenant: tenant.to_owned(),
+            tenants: Vec::new(),
             format,
             kind,
             lateness: DEFAULT_LATENESS,

@@ -65,6 +65,12 @@ fn misshapen() -> Vec<Case> {
         case(Code::BadField, "locale", Format::Canonical, row("searched", &format!(r#""locale":"{long}""#))),
         case(Code::BadField, "items", Format::Canonical, row("searched", r#""items":{}"#)),
         case(Code::BadField, "type", Format::Segment, r#"{"type":["track"]}"#),
+        case(
+            Code::UnknownTenant,
+            "tenant_id",
+            Format::Canonical,
+            r#"{"event_id":"e","event_type":"page_viewed","tenant_id":"rival"}"#,
+        ),
         case(Code::UnknownEvent, "type", Format::Segment, r#"{"type":"group"}"#),
         case(Code::UnknownEvent, "event", Format::Segment, r#"{"type":"track","event":"Song Played"}"#),
         case(Code::UnknownEvent, "event_type", Format::Canonical, r#"{"event_type":"slept"}"#),

@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ pub use crate::run::Hooks;
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::problem::Problem;
-use crate::read::read_topic;
+use crate::read::{Until, read_topic};
 use crate::run::{Roles, run};
 use crate::tap::Tap;
 use crate::{check, demo, load, profile, story, topics, topology};
@@ -92,6 +93,9 @@ enum Command {
         /// Stop after so many
         #[arg(long)]
         limit: Option<usize>,
+        /// Go on at the end and show records as they come
+        #[arg(long)]
+        follow: bool,
     },
     /// Show what is known of a customer, from the changelog
     #[command(after_help = "Example:\n  paczek profile shop|anna --json")]
@@ -150,7 +154,7 @@ impl Arguments {
             Command::Topology => self.print(topology::picture(&self.config()?), |picture| picture.clone()),
             Command::Topics { action } => self.topics(action),
             Command::Load { file, format, source } => self.load(file, format, source),
-            Command::Tap { topic, limit } => self.tap(topic, *limit),
+            Command::Tap { topic, limit, follow } => self.tap(topic, *limit, *follow),
             Command::Profile { id } => self.profile(id),
             Command::Digest => self.digest(),
         }
@@ -210,29 +214,25 @@ impl Arguments {
         })
     }
 
-    fn tap(&self, topic: &str, limit: Option<usize>) -> anyhow::Result<()> {
+    fn tap(&self, topic: &str, limit: Option<usize>, follow: bool) -> anyhow::Result<()> {
         let (config, broker) = self.broker()?;
         let (tap, mut shown) = (Tap::of(&config, topic), 0);
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-        let read = read_topic(&broker, topic, None, |record| {
-            if limit.is_some_and(|limit| shown >= limit) {
-                return Err(Problem::Failed(String::new()));
-            }
-            shown += 1;
+        let until = if follow { Until::Stopped } else { Until::End };
+        let mut out = std::io::stdout().lock();
+        if limit == Some(0) {
+            return Ok(());
+        }
+        read_topic(&broker, topic, None, until, |record| {
             let value = tap.show(&record);
             let line =
                 if self.json { serde_json::to_string(&value) } else { serde_json::to_string_pretty(&value) };
             let line = line.map_err(|error| Problem::Failed(error.to_string()))?;
-            writeln!(out, "{line}").map_err(|error| Problem::Failed(error.to_string()))
-        });
-        match read {
-            // The limit was reached.
-            Err(Problem::Failed(reason)) if reason.is_empty() => Ok(out.flush()?),
-            read => {
-                read?;
-                Ok(out.flush()?)
-            }
-        }
+            shown += 1;
+            // Whoever read along has had enough.
+            let gone = writeln!(out, "{line}").is_err();
+            Ok(if gone || limit == Some(shown) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(())
     }
 
     fn profile(&self, id: &str) -> anyhow::Result<()> {
@@ -253,9 +253,9 @@ impl Arguments {
         let mut digests = std::collections::BTreeMap::new();
         for topic in topics::digested(&config) {
             let mut digest = Digest::default();
-            read_topic(&broker, &topic, None, |record| {
+            read_topic(&broker, &topic, None, Until::End, |record| {
                 digest.add(&record);
-                Ok(())
+                Ok(ControlFlow::Continue(()))
             })?;
             digests.insert(topic, digest.finish());
         }

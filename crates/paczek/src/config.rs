@@ -71,6 +71,8 @@ pub struct SourceConfig {
     pub kind: String,
     /// Tenant of records that name none.
     pub tenant: String,
+    /// Further tenants that records may name.
+    pub tenants: Vec<String>,
     /// Disorder that changes nothing.
     pub lateness: Span,
     /// Silence after which a live partition counts as idle, and time passes without it.
@@ -148,6 +150,7 @@ impl Default for SourceConfig {
             format: "segment".into(),
             kind: "live".into(),
             tenant: "shop".into(),
+            tenants: Vec::new(),
             lateness: Span::minutes(10),
             idle_patience: Span::minutes(1),
             max_value_bytes: 1 << 20,
@@ -205,15 +208,16 @@ impl Config {
         text: &str,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, String> {
-        // The text alone first: its errors name line and column.
-        let _: Self = toml::from_str(text).map_err(|error| explain(&error, text))?;
         let mut table: toml::Table = toml::from_str(text).map_err(|error| explain(&error, text))?;
-        for (variable, value) in environment {
+        let mut config: Self = toml::from_str(text).map_err(|error| explain(&error, text))?;
+        // In order, so that the first element of a list comes before the second.
+        for (variable, value) in environment.collect::<BTreeMap<_, _>>() {
             if let Some(path) = variable.strip_prefix(ENVIRONMENT).filter(|path| is_value(path)) {
                 set(&mut table, path, &value).map_err(|reason| format!("{variable}: {reason}"))?;
+                config = Self::deserialize(table.clone())
+                    .map_err(|error| format!("{variable}: {}", explain(&error, "")))?;
             }
         }
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| explain(&error, ""))?;
         config.check()?;
         Ok(config)
     }
@@ -272,11 +276,35 @@ impl Config {
             return Err("no source is called clickstream; timers run on its time".into());
         }
         self.transactions.check()?;
-        if self.sources.iter().any(|source| source.max_value_bytes > LARGEST_VALUE) {
-            return Err(format!("sources.max_value_bytes is at most {LARGEST_VALUE}"));
+        self.check_topics()?;
+        plain("application", &self.application)?;
+        if !self.topic_prefix.is_empty() {
+            plain("topic_prefix", &self.topic_prefix)?;
         }
-        let positive = [("profiles.hot", self.profiles.hot), ("profiles.threads", self.profiles.threads)];
-        not_zero(&positive)
+        if self.kafka.replication == 0 || !(-1..=32).contains(&self.kafka.replication) {
+            return Err("kafka.replication is -1 for the cluster's default, or 1 to 32".into());
+        }
+        if !self.http.is_empty() && self.http.parse::<std::net::SocketAddr>().is_err() {
+            return Err("http is an address and port such as 127.0.0.1:8480, or empty".into());
+        }
+        self.profiles.check()
+    }
+}
+
+impl Config {
+    /// A source that is one of our own topics would feed on itself.
+    fn check_topics(&self) -> Result<(), String> {
+        let ours = crate::topics::own(self);
+        for (number, source) in self.sources.iter().enumerate() {
+            let twice = self.sources[..number].iter().any(|other| other.topic() == source.topic());
+            if twice || ours.iter().any(|topic| topic == source.topic()) {
+                let (name, topic) = (&source.name, source.topic());
+                return Err(format!(
+                    "source {name}: topic {topic} is taken; each source has a topic of the shop's own"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -300,6 +328,7 @@ impl SourceConfig {
         Ok(ingest::Source {
             name: self.name.clone(),
             tenant: self.tenant.clone(),
+            tenants: self.tenants.clone(),
             format: self.format.parse().map_err(|error| format!("source {}: {error}", self.name))?,
             kind,
             lateness: self.lateness.millis(),
@@ -309,22 +338,17 @@ impl SourceConfig {
     }
 
     fn check(&self) -> Result<(), String> {
-        let plain = |text: &str| {
-            !text.is_empty()
-                && text.len() <= 64
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-        };
-        if !plain(&self.name) || !plain(&self.tenant) {
-            return Err(format!(
-                "source {:?}: name and tenant are 1 to 64 letters, digits, dots, dashes or underscores",
-                self.name
-            ));
-        }
+        plain("sources.name", &self.name)?;
+        plain("sources.topic", self.topic())?;
+        self.tenants.iter().chain([&self.tenant]).try_for_each(|tenant| plain("sources.tenant", tenant))?;
         self.source()?;
         if !self.currency.is_empty() && (self.currency.len() != 3 || !self.currency.is_ascii()) {
             return Err(format!("source {}: currency is an ISO 4217 code such as EUR", self.name));
         }
-        not_zero(&[("sources.threads", self.threads), ("sources.max_value_bytes", self.max_value_bytes)])
+        within("sources.threads", self.threads, 64)?;
+        within("sources.max_value_bytes", self.max_value_bytes, LARGEST_VALUE)?;
+        within("sources.lateness in milliseconds", self.lateness.0.as_millis(), 7 * 86_400_000)?;
+        within("sources.idle_patience in milliseconds", self.idle_patience.0.as_millis(), 7 * 86_400_000)
     }
 }
 
@@ -336,12 +360,21 @@ impl ProfilesConfig {
     }
 }
 
+impl ProfilesConfig {
+    fn check(&self) -> Result<(), String> {
+        within("profiles.hot", self.hot, 1_000_000_000)?;
+        within("profiles.threads", self.threads, 64)?;
+        within("profiles.cache_bytes", self.cache_bytes, 1 << 40)?;
+        within("profiles.idle in milliseconds", self.idle.0.as_millis(), 30 * 86_400_000)?;
+        within("profiles.session_gap in milliseconds", self.session_gap.0.as_millis(), 30 * 86_400_000)
+    }
+}
+
 impl TransactionsConfig {
     fn check(&self) -> Result<(), String> {
-        not_zero(&[
-            ("transactions.max_records", self.max_records),
-            ("transactions.max_bytes", self.max_bytes),
-        ])?;
+        within("transactions.max_records", self.max_records, 1_000_000)?;
+        within("transactions.max_bytes", self.max_bytes, 1 << 30)?;
+        within("transactions.interval in milliseconds", self.interval.0.as_millis(), 60_000)?;
         if self.timeout.0 < Duration::from_secs(1) || self.timeout.0 > Duration::from_secs(900) {
             return Err("transactions.timeout is between 1s and 15m".into());
         }
@@ -355,11 +388,24 @@ impl TransactionsConfig {
     }
 }
 
-fn not_zero(values: &[(&str, usize)]) -> Result<(), String> {
-    match values.iter().find(|(_, value)| *value == 0) {
-        Some((name, _)) => Err(format!("{name} must not be 0")),
-        None => Ok(()),
+fn within<T: Copy + PartialOrd + From<u8> + fmt::Display>(
+    name: &str,
+    value: T,
+    most: T,
+) -> Result<(), String> {
+    if (T::from(1)..=most).contains(&value) {
+        return Ok(());
     }
+    Err(format!("{name} is 1 to {most}"))
+}
+
+/// What can stand in a topic, a group and a directory name.
+fn plain(name: &str, text: &str) -> Result<(), String> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    if (1..=64).contains(&text.len()) && text.chars().all(allowed) && text != "." && text != ".." {
+        return Ok(());
+    }
+    Err(format!("{name} is 1 to 64 letters, digits, dots, dashes or underscores"))
 }
 
 /// A length of time, written as `40ms`, `10s`, `30m` or `2h`.
@@ -446,7 +492,8 @@ fn set(table: &mut toml::Table, path: &str, text: &str) -> Result<(), String> {
 }
 
 fn element<'a>(table: &'a mut toml::Table, name: &str, index: usize) -> Result<&'a mut toml::Value, String> {
-    let list = table.entry(name).or_insert_with(|| toml::Value::Array(Vec::new()));
+    // A list that the file leaves out has the one element that is its default.
+    let list = table.entry(name).or_insert_with(|| toml::Value::Array(vec![toml::Table::new().into()]));
     let list = list.as_array_mut().ok_or_else(|| format!("{name} is no list"))?;
     if index > list.len() || index >= 100 {
         return Err(format!("{name} has {} elements, so the next is number {}", list.len(), list.len()));
@@ -523,7 +570,14 @@ mod tests {
             ("[[sources]]\nkind = 'dead'", "kind"),
             ("[[sources]]\nname = 'orders'", "clickstream"),
             ("[profiles]\nidle = '30 parsecs'", "length of time"),
-            ("[transactions]\nmax_records = 0", "must not be 0"),
+            ("[transactions]\nmax_records = 0", "is 1 to"),
+            ("[transactions]\ninterval = '0ms'", "is 1 to"),
+            ("[profiles]\nidle = '0s'", "is 1 to"),
+            ("[[sources]]\ntopic = 'dead-letters'", "is taken"),
+            ("[[sources]]\n[[sources]]\nname = 'orders'\ntopic = 'clickstream'", "is taken"),
+            ("topic_prefix = 'a b'", "letters"),
+            ("http = 'nonsense'", "address"),
+            ("[kafka]\nreplication = 0", "replication"),
             ("[transactions]\ninterval = '9s'", "quarter"),
         ] {
             let error = parse(text, &[]).unwrap_err();

@@ -38,7 +38,7 @@ pub(crate) struct Summary {
     pub(crate) digests: BTreeMap<String, TopicDigest>,
 }
 
-/// Runs a file through ingest and profile-updater; `see` is shown every cart noticed as abandoned.
+/// Runs a file through ingest and profile-updater.
 pub(crate) fn demo(config: &Config, file: &Path, partitions: i32, now: EventTime) -> Result<Demo, Problem> {
     let source = config.sources[0].source().map_err(Problem::Config)?;
     let rows = read_rows(file, &source, now)?;
@@ -177,7 +177,7 @@ fn summary(config: &Config, events: u64, logs: &Logs, metrics: &Metrics, seconds
     Summary {
         events,
         accepted: records("events"),
-        rejected: events - records("events"),
+        rejected: records("dead-letters"),
         duplicates: metrics.labelled(Metric::EventsSkipped, "duplicate"),
         late: metrics.labelled(Metric::EventsSkipped, "late"),
         profile_updates: caused_by(false),

@@ -33,16 +33,10 @@ pub fn read_rows(path: &Path, source: &Source, now: EventTime) -> Result<Vec<Row
     let progress = progress(file.metadata().map_err(failed)?.len(), "reading");
     let mut reader = BufReader::new(progress.wrap_read(file));
     let (mut rows, mut before, mut number) = (Vec::new(), EventTime::MIN, 0);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(failed)? == 0 {
-            break;
-        }
+    while let Some(line) = read_line(&mut reader, source.max_value_bytes).map_err(failed)? {
         number += 1;
-        let end = line.trim_ascii_end().len();
-        if end > 0 {
-            let row = row(number, line[..end].to_vec(), source, before, now);
+        if !line.is_empty() {
+            let row = row(number, line, source, before, now);
             before = row.time;
             rows.push(row);
         }
@@ -50,6 +44,31 @@ pub fn read_rows(path: &Path, source: &Source, now: EventTime) -> Result<Vec<Row
     progress.finish_and_clear();
     rows.sort_by_key(|row| (row.time, row.line));
     Ok(rows)
+}
+
+/// The next line without its end; `None` at the end of the file. Of a line that is longer than `limit` one
+/// byte more than that is kept: it is refused as too large, and how much too large does not matter.
+fn read_line(reader: &mut impl BufRead, limit: usize) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let mut any = false;
+    loop {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(any.then_some(line));
+        }
+        any = true;
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let part = &buffer[..end.unwrap_or(buffer.len())];
+        line.extend_from_slice(&part[..part.len().min((limit + 1).saturating_sub(line.len()))]);
+        let taken = end.map_or(buffer.len(), |end| end + 1);
+        reader.consume(taken);
+        if end.is_some() {
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            return Ok(Some(line));
+        }
+    }
 }
 
 /// A bar on the terminal; nothing where there is none.
@@ -67,5 +86,20 @@ fn row(line: u64, value: Vec<u8>, source: &Source, before: EventTime, now: Event
         time: seen.event_time.unwrap_or(before),
         key: seen.key.unwrap_or_else(|| format!("line:{line}")),
         value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_they_stand_and_no_longer_than_they_may_be() {
+        let mut text = &b"one \r\n\ntwo\tlong\nlast"[..];
+        let mut lines = Vec::new();
+        while let Some(line) = read_line(&mut text, 5).unwrap() {
+            lines.push(String::from_utf8(line).unwrap());
+        }
+        assert_eq!(lines, ["one ", "", "two\tlo", "last"]);
     }
 }

@@ -2,7 +2,7 @@ use events::EventTime;
 use ingest::Source;
 use serde::Serialize;
 use stream_runtime::broker::kafka::KafkaBroker;
-use stream_runtime::broker::{Broker as _, ProducerSettings, TransactionalProducer as _};
+use stream_runtime::broker::{Broker as _, Committed, ProducerSettings, TransactionalProducer as _};
 use stream_runtime::{Header, Output, partition_for};
 
 use std::path::Path;
@@ -77,10 +77,11 @@ pub fn raw_records(rows: &[Row], partitions: i32, end: End) -> Vec<RawRecord> {
 pub fn write_raw(broker: &KafkaBroker, topic: &str, records: &[RawRecord]) -> Result<(), Problem> {
     let topic: Arc<str> = Arc::from(topic);
     let progress = progress(records.len() as u64, "loading");
-    let mut producer = broker.producer(&ProducerSettings {
+    let settings = ProducerSettings {
         transactional_id: format!("paczek-load-{topic}"),
         transaction_timeout: Duration::from_secs(60),
-    })?;
+    };
+    let mut producer = broker.producer(&settings)?;
     for chunk in records.chunks(CHUNK) {
         producer.begin()?;
         for record in chunk {
@@ -94,7 +95,9 @@ pub fn write_raw(broker: &KafkaBroker, topic: &str, records: &[RawRecord]) -> Re
             producer.send(&output, 0)?;
         }
         producer.drain()?;
-        producer.commit()?;
+        if producer.commit()? == Committed::ReplaceProducer {
+            producer = broker.producer(&settings)?;
+        }
         progress.inc(chunk.len() as u64);
     }
     progress.finish_and_clear();

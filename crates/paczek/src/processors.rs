@@ -70,5 +70,6 @@ fn dead_letter(target: &Target, record: &SourceRecord, refusal: &Refusal<'_>) ->
     if let Some(line) = headers::read_number(record, headers::LINE) {
         headers.push(headers::number(headers::LINE, line));
     }
-    Ok(target.keyed(key.unwrap_or_default(), codec::encode_dead_letter(&letter)?, headers))
+    let value = codec::encode_dead_letter(&letter)?;
+    Ok(Output { key: key.clone(), ..target.keyed(key.unwrap_or_default(), value, headers) })
 }

@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use events::ProfileKey;
 use profile_updater::Profile;
 use stream_runtime::broker::Broker as _;
@@ -7,7 +9,7 @@ use stream_runtime::{partition_for, state_key};
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::processors::STATE_VERSION;
-use crate::read::read_topic;
+use crate::read::{Until, read_topic};
 
 /// A customer's profile as the changelog has it, so that a running process need not be asked.
 pub(crate) fn look_up(
@@ -22,11 +24,11 @@ pub(crate) fn look_up(
     let text = key.to_string().into_bytes();
     let (partition, wanted) = (partition_for(&text, partitions), state_key(&text));
     let mut newest = None;
-    read_topic(broker, &topic, Some(partition), |record| {
+    read_topic(broker, &topic, Some(partition), Until::End, |record| {
         if record.key.as_ref() == Some(&wanted) {
             newest = record.value;
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     let decoded = newest.map(|bytes| codec::stored::decode(STATE_VERSION, &bytes)).transpose();
     decoded.map_err(|error| Problem::State(error.to_string()))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use stream_runtime::broker::Broker as _;
@@ -83,6 +84,12 @@ pub(crate) fn configured(config: &Config) -> Result<Vec<Topic>, Problem> {
     Ok(topics)
 }
 
+/// The names of our own topics on the cluster.
+pub(crate) fn own(config: &Config) -> Vec<String> {
+    let topics = configured(config).unwrap_or_default().into_iter();
+    topics.filter(|topic| topic.owner == "paczek").map(|topic| topic.name).collect()
+}
+
 /// The topics that a digest counts, under their names on the cluster.
 pub(crate) fn digested(config: &Config) -> Vec<String> {
     let declared = declared().unwrap_or_default();
@@ -135,9 +142,19 @@ pub(crate) fn apply(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, 
                 replication: config.kafka.replication,
                 settings: settings.clone(),
             })?;
+            wait_for(broker, topic)?;
         }
     }
     Ok(steps)
+}
+
+/// A topic that has been made takes a moment until every broker tells of it.
+fn wait_for(broker: &KafkaBroker, topic: &str) -> Result<(), Problem> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while broker.partitions(topic)?.is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 /// The plan for a person.
@@ -163,6 +180,9 @@ fn step(topic: &Topic, found: Option<TopicState>) -> Step {
     let Some(found) = found else {
         return Step::Create { topic: topic.name.clone(), partitions: topic.partitions, settings: wanted };
     };
+    let uneven = topic.name.ends_with("-changelog") && topic.partitions != found.partitions;
+    let partitions =
+        uneven.then(|| format!("it has {} partitions, its input {}", found.partitions, topic.partitions));
     // The shop's own topics are the shop's to set.
     let watched = wanted.iter().filter(|_| topic.owner == "paczek");
     let differences: Vec<String> = watched
@@ -171,6 +191,7 @@ fn step(topic: &Topic, found: Option<TopicState>) -> Step {
             (has != value).then(|| format!("{name} is {has}, should be {value}"))
         })
         .collect();
+    let differences: Vec<String> = differences.into_iter().chain(partitions).collect();
     if differences.is_empty() {
         Step::Keep { topic: topic.name.clone() }
     } else {

@@ -40,7 +40,10 @@ pub trait Broker: Send + Sync {
     fn producer(&self, settings: &ProducerSettings) -> Result<Self::Producer, BrokerError>;
 
     /// A name by which a topic of this cluster is told from any other.
-    fn log_name(&self, topic: &str) -> String;
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    fn log_name(&self, topic: &str) -> Result<String, BrokerError>;
 
     /// How many partitions a topic has; `None` if there is no such topic.
     ///
@@ -208,12 +211,21 @@ pub trait TransactionalProducer {
         fence: &Self::Fence,
     ) -> Result<(), BrokerError>;
 
-    /// Commits. True if something happened on the way that leaves the producer in doubt although the commit
-    /// is certain: replace it before the next transaction.
+    /// Commits.
     ///
     /// # Errors
     /// When it has not committed, or nobody knows.
-    fn commit(&mut self) -> Result<bool, BrokerError>;
+    fn commit(&mut self) -> Result<Committed, BrokerError>;
+}
+
+/// A transaction has committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Committed {
+    /// And the producer can go on.
+    Clean,
+    /// But something happened on the way that leaves the producer in doubt: replace it before the next one.
+    ReplaceProducer,
 }
 
 /// What a broker, or the client to it, did not do.

@@ -57,6 +57,11 @@ pub trait Processor: Send {
     /// When it cannot be written.
     fn heartbeat(&self, tasks: &[TaskTime<'_>], outputs: &mut Outputs) -> Result<(), Failure>;
 
+    /// Whether [`Processor::idle`] ever lets time pass.
+    fn passes_idle_time(&self) -> bool {
+        false
+    }
+
     /// Nothing has come from the input since `idle_since` and nothing is there to be read: time may pass by
     /// the clock. True if it did.
     fn idle(&self, partition: i32, idle_since: i64, now: i64, time: &mut StreamTime) -> bool {

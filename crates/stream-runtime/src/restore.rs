@@ -209,11 +209,13 @@ mod tests {
         log
     }
 
-    /// Of each key the newest record, but for those from `from` on, which are not compacted yet.
+    /// Of each key before `from` the newest record; what comes later is not compacted yet.
     fn compacted(log: &[SourceRecord], from: usize) -> Vec<SourceRecord> {
-        let newest: BTreeMap<_, _> = log.iter().map(|record| (record.key.clone(), record.offset)).collect();
-        let stays =
-            |record: &&SourceRecord| record.offset >= from as i64 || newest[&record.key] == record.offset;
+        let prefix = &log[..from.min(log.len())];
+        let newest: BTreeMap<_, _> = prefix.iter().map(|record| (&record.key, record.offset)).collect();
+        let stays = |record: &&SourceRecord| {
+            record.offset >= from as i64 || newest.get(&record.key) == Some(&record.offset)
+        };
         log.iter().filter(stays).cloned().collect()
     }
 

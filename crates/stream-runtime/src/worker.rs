@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use state_store::{StateStore, StoreError};
 
 use crate::broker::{
-    Broker, BrokerError, GroupSettings, LogReader, Membership, ProducerSettings, Read, Rebalance,
+    Broker, BrokerError, Committed, GroupSettings, LogReader, Membership, ProducerSettings, Read, Rebalance,
     TransactionalProducer,
 };
 use crate::processor::{Failure, Outputs, Processor, TaskTime};
@@ -93,13 +93,14 @@ pub struct Worker<'a, B: Broker, P: Processor> {
 /// When it cannot go on: a refusal of the broker, a damaged store, a position that does not add up. What the
 /// broker or the network only interrupts is tried again.
 pub fn run_worker<B: Broker, P: Processor>(worker: &Worker<'_, B, P>) -> Result<(), RuntimeError> {
-    let mut failures = 0;
+    let (mut failures, mut second_looks) = (0, 0);
     while !worker.health.is_stopping() {
         match work_a_shift(worker, &mut failures) {
             Ok(()) => return Ok(()),
             Err(error) if error.is_recoverable() => rest(worker, &error, &mut failures),
             // What one look at a log in motion says may be wrong; what several say is not.
-            Err(error @ RuntimeError::GroupAhead { .. }) if failures < SECOND_LOOKS => {
+            Err(error @ RuntimeError::GroupAhead { .. }) if second_looks < SECOND_LOOKS => {
+                second_looks += 1;
                 rest(worker, &error, &mut failures);
             }
             Err(error) => return Err(error),
@@ -253,9 +254,9 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
 
     fn cycle(&mut self) -> Result<(), RuntimeError> {
         self.cycle = Cycle::new();
+        self.pass_idle_time();
         self.fire_due()?;
         self.take_records()?;
-        self.pass_idle_time();
         self.commit()
     }
 
@@ -320,6 +321,9 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
     /// while apart, show the same end.
     fn pass_idle_time(&mut self) {
         let now = now();
+        if !self.given.processor.passes_idle_time() {
+            return;
+        }
         for (partition, task) in &mut self.tasks {
             let idle = self.idle.get_mut(partition).filter(|idle| idle.at_end);
             let Some(idle) = idle.filter(|idle| idle.seen.is_none_or(|(_, at)| now - at >= IDLE_LOOK)) else {
@@ -354,7 +358,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             self.put_offsets(&offsets)?;
             self.reached(Step::OffsetsSent);
         }
-        let in_doubt = self.producer.commit()?;
+        let committed = self.producer.commit()?;
         self.cycle.open = false;
         self.reached(Step::Committed);
         if !settings.guards.offsets_in_transaction {
@@ -364,7 +368,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         self.apply(&changed, &trailers)?;
         self.reached(Step::Applied);
         self.measure(draining, committing, applying);
-        if in_doubt {
+        if committed == Committed::ReplaceProducer {
             return Err(
                 BrokerError::Doubt("the connection to the coordinator was in trouble".to_owned()).into()
             );

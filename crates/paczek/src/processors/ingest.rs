@@ -68,11 +68,14 @@ impl Processor for IngestProcessor {
         broadcast(&self.events, &self.source.name, tasks.iter().filter_map(heard).collect(), outputs)
     }
 
+    fn passes_idle_time(&self) -> bool {
+        self.source.kind == SourceKind::Live
+    }
+
     fn idle(&self, partition: i32, idle_since: i64, now: i64, time: &mut StreamTime) -> bool {
         let reached = now - self.idle_patience;
         let known = time.origin(&self.source.name, partition).unwrap_or(i64::MIN);
-        let live = self.source.kind == SourceKind::Live;
-        let passes = live && idle_since <= reached && known < reached - IDLE_STEP;
+        let passes = self.passes_idle_time() && idle_since <= reached && known < reached - IDLE_STEP;
         if passes {
             time.hear(&self.source.name, partition, reached);
             self.set_frontier(partition, self.frontier(partition, time).time().max(EventTime(reached)), time);

@@ -59,8 +59,11 @@ fn check_says_in_one_sentence_what_to_do() {
 fn a_state_directory_is_used_by_one_process_at_a_time() {
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "directory", &[]);
-    let worker = Worker::start(&shop, "none", &Fate::default());
-    crate::support::shop::wait("the worker is up", || shop.state("none").join("instance").exists());
+    let mut worker = Worker::start(&shop, "none", &Fate::default());
+    crate::support::shop::wait("the worker is up", || {
+        assert!(!worker.has_ended(), "the worker ended");
+        shop.state("none").join("instance").exists()
+    });
     let second = shop.command(&["run"]);
     assert_eq!(second.status.code(), Some(6));
     assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another process"));

@@ -37,6 +37,17 @@ const RESERVED: &[&str] = &[
     "isolation.level",
     "auto.offset.reset",
     "acks",
+    "request.required.acks",
+    "allow.auto.create.topics",
+    "check.crcs",
+    "delivery.report.only.error",
+    "delivery.timeout.ms",
+    "enable.partition.eof",
+    "heartbeat.interval.ms",
+    "max.poll.interval.ms",
+    "message.timeout.ms",
+    "session.timeout.ms",
+    "transaction.timeout.ms",
     "partition.assignment.strategy",
     "group.protocol",
     "client.rack",
@@ -142,9 +153,11 @@ impl Broker for KafkaBroker {
         KafkaProducer::new(self.config(), settings)
     }
 
-    fn log_name(&self, topic: &str) -> String {
+    fn log_name(&self, topic: &str) -> Result<String, BrokerError> {
         let cluster = self.committed.client().fetch_cluster_id(ANSWER);
-        format!("{}/{topic}", cluster.unwrap_or_default())
+        let cluster =
+            cluster.ok_or_else(|| BrokerError::Unreachable("the cluster tells no id".to_owned()))?;
+        Ok(format!("{cluster}/{topic}"))
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>, BrokerError> {
@@ -218,9 +231,14 @@ fn create<T: rdkafka::config::FromClientConfig>(config: &ClientConfig) -> Result
     config.create().map_err(|error| bad_config(&error))
 }
 
+/// The client's own words would repeat the value, which may be a secret.
 fn bad_config(error: &KafkaError) -> BrokerError {
+    let reason = match error {
+        KafkaError::ClientConfig(_, _, name, _) => format!("{name} is no property, or has a bad value"),
+        other => other.to_string(),
+    };
     BrokerError::Refused(format!(
-        "the Kafka client refuses its configuration: {error}; look at [kafka.properties]"
+        "the Kafka client refuses its configuration: {reason}; look at [kafka.properties]"
     ))
 }
 
@@ -258,4 +276,30 @@ fn is_not_yet(code: RDKafkaErrorCode) -> bool {
             | Code::AllBrokersDown
             | Code::UnstableOffsetCommit
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(name: &str, value: &str) -> String {
+        let properties = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let refused = KafkaBroker::new("127.0.0.1:9", &properties).err().unwrap();
+        refused.to_string()
+    }
+
+    #[test]
+    fn a_refused_property_is_named_and_its_value_is_not() {
+        for name in ["sasl.pasword", "security.protocol"] {
+            let words = refusal(name, "hush");
+            assert!(words.contains(name) && !words.contains("hush"), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_exactly_once_rests_on_is_not_the_users_to_set() {
+        for name in RESERVED {
+            assert!(refusal(name, "1").contains("is set by Pączek"), "{name}");
+        }
+    }
 }

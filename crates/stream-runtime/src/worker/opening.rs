@@ -1,16 +1,19 @@
 //! Opening a task: waiting for its last owner's transaction to end, then restoring what that one committed.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use state_store::StateStore;
 
 use super::{Idle, POLL_GROUP_EVERY, RETRY, Shift, failed, now};
-use crate::broker::{Broker, BrokerError, LogReader as _, Membership as _, Read, Rebalance};
+use crate::broker::{Broker, BrokerError, LogReader as _, Membership as _, Read};
 use crate::processor::Processor;
 use crate::restore::{Mark, Restore};
 use crate::task::{Start, Task};
 use crate::{Metric, RuntimeError};
+
+/// How often a wait is told of.
+const TELL: Duration = Duration::from_secs(10);
 
 impl<B: Broker, P: Processor> Shift<'_, B, P> {
     /// Opens what is owned and not open yet, and reads on from where every task stands.
@@ -29,12 +32,11 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let positions: Vec<_> =
             self.tasks.iter().map(|(partition, task)| (input, *partition, task.next_offset())).collect();
         self.reader.assign(&positions)?;
-        self.given.health.ready.store(true, Ordering::Relaxed);
+        self.given.health.ready.store(self.tasks.len() == self.owned.len(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// Opens a task where its last committed transaction left it, whoever ran that. `None` if the group
-    /// takes the partition away meanwhile.
+    /// Opens a task where its last committed transaction left it, whoever ran that. `None` if called away.
     fn open_task(&mut self, partition: i32) -> Result<Option<Task<P>>, RuntimeError> {
         let Some(group_offset) = self.stable_group_offset(partition)? else { return Ok(None) };
         let Some(end) = self.stable_changelog_end(partition)? else { return Ok(None) };
@@ -42,29 +44,29 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let Some(mark) = self.restore(partition, &mut *store, end)? else { return Ok(None) };
         let start = self.start(partition, group_offset, mark.as_ref())?;
         let hot_states = self.given.settings.hot_states;
-        let log = self.given.broker.log_name(&self.changelog);
+        let log = self.given.broker.log_name(&self.changelog)?;
         Ok(Some(Task::new(&self.input, partition, (&self.changelog, &log), store, hot_states, start)))
     }
 
     /// Another worker of this process may still be closing it.
     fn open_store(&mut self, partition: i32) -> Result<Option<Box<dyn StateStore>>, RuntimeError> {
-        self.wait_for(partition, |shift| match (shift.given.open_store)(partition) {
+        self.wait_for(|shift| match (shift.given.open_store)(partition) {
             Err(error) if error.is_held_here() => Err(BrokerError::NotYet(error.to_string()).into()),
             opened => Ok(opened?),
         })
     }
 
     /// The group's offset once the last owner's transaction has ended: from here on it cannot commit any
-    /// more. `None` if the partition goes meanwhile.
+    /// more. `None` if called away.
     fn stable_group_offset(&mut self, partition: i32) -> Result<Option<Option<i64>>, RuntimeError> {
-        self.wait_for(partition, |shift| Ok(shift.membership.committed(partition)?))
+        self.wait_for(|shift| Ok(shift.membership.committed(partition)?))
     }
 
     /// The end of the changelog once every transaction before it has ended: a reader of committed records
     /// then sees all that can ever be before it.
     fn stable_changelog_end(&mut self, partition: i32) -> Result<Option<i64>, RuntimeError> {
         let target = self.given.broker.extent(&self.changelog, partition)?.end;
-        self.wait_for(partition, |shift| {
+        self.wait_for(|shift| {
             let extent = shift.given.broker.extent(&shift.changelog, partition)?;
             if extent.stable_end >= target {
                 Ok(target)
@@ -76,30 +78,32 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
 
     fn wait_for<T>(
         &mut self,
-        partition: i32,
         mut ask: impl FnMut(&mut Self) -> Result<T, RuntimeError>,
     ) -> Result<Option<T>, RuntimeError> {
+        let mut told = Instant::now();
         loop {
             match ask(self) {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(RuntimeError::Broker(BrokerError::NotYet(_))) => std::thread::sleep(RETRY),
                 Err(error) => return Err(error),
             }
-            if self.is_called_away(partition)? {
+            if told.elapsed() > TELL {
+                told = Instant::now();
+                let processor = self.given.settings.processor.as_str();
+                tracing::warn!(processor, "still waiting for the last owner's transaction to end");
+            }
+            if self.is_called_away()? {
                 return Ok(None);
             }
         }
     }
 
-    /// Whether the process is to stop or the group takes the partition away. Ask often while busy.
-    fn is_called_away(&mut self, partition: i32) -> Result<bool, RuntimeError> {
+    /// Whether the process is to stop or the group waits for an answer. Ask often while busy: what has been
+    /// restored stays, and the task is opened on when the answer is given.
+    fn is_called_away(&mut self) -> Result<bool, RuntimeError> {
         self.given.health.last_turn.store(now(), Ordering::Relaxed);
         self.hear_group()?;
-        let going = |rebalance: &Rebalance| match rebalance {
-            Rebalance::Revoked(going) | Rebalance::Lost(going) => going.contains(&partition),
-            Rebalance::Assigned(_) => false,
-        };
-        Ok(self.given.health.is_stopping() || self.waiting.iter().any(|(_, rebalance)| going(rebalance)))
+        Ok(self.given.health.is_stopping() || !self.waiting.is_empty())
     }
 
     /// Reads the changelog from where the store stands. The outer `None`: called away meanwhile.
@@ -109,7 +113,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         store: &mut dyn StateStore,
         end: i64,
     ) -> Result<Option<Option<Mark>>, RuntimeError> {
-        let log = self.given.broker.log_name(&self.changelog);
+        let log = self.given.broker.log_name(&self.changelog)?;
         let mark = store.position()?.as_deref().and_then(Mark::decode);
         let from = self.changelog_offset(partition, mark.as_ref(), &log, end)?;
         let settings = self.given.settings;
@@ -127,7 +131,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
                 Some(Read::End { .. }) => ended = true,
                 None => reads = 0,
             }
-            if reads.is_multiple_of(POLL_GROUP_EVERY) && self.is_called_away(partition)? {
+            if reads.is_multiple_of(POLL_GROUP_EVERY) && self.is_called_away()? {
                 return Ok(None);
             }
             reads += 1;

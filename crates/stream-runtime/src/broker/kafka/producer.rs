@@ -12,7 +12,7 @@ use rdkafka::{ClientConfig, ClientContext};
 
 use super::{KafkaFence, bad_config};
 use crate::Output;
-use crate::broker::{BrokerError, ProducerSettings, TransactionalProducer};
+use crate::broker::{BrokerError, Committed, ProducerSettings, TransactionalProducer};
 
 /// The client's own flush sleeps in steps of 100 ms: waiting in smaller ones is what keeps a commit short.
 const DRAIN_STEP: Duration = Duration::from_micros(300);
@@ -133,10 +133,11 @@ impl TransactionalProducer for KafkaProducer {
             .map_err(|error| doubt("offsets", &error))
     }
 
-    fn commit(&mut self) -> Result<bool, BrokerError> {
+    fn commit(&mut self) -> Result<Committed, BrokerError> {
         retried(|| self.producer.commit_transaction(CALL)).map_err(|error| doubt("commit", &error))?;
         self.producer.poll(DRAIN_STEP);
-        Ok(self.producer.context().troubled.swap(false, Ordering::Relaxed))
+        let troubled = self.producer.context().troubled.swap(false, Ordering::Relaxed);
+        Ok(if troubled { Committed::ReplaceProducer } else { Committed::Clean })
     }
 }
 
