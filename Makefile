@@ -1,5 +1,5 @@
 # Pączek. Two commands do everything on a fresh Debian 12; each installs what it needs and says so:
-#   make demo                            the whole pipeline on a shipped piece of a real shop's clickstream
+#   make demo                            the whole pipeline on a small clickstream that ships with it
 #   make demo INPUT=FILE FORMAT=segment  the same on a file of your own
 #   make test                            formatting, lints, documentation, then every test
 # And: audit · bench · kafka-up · kafka-down · clean
@@ -8,6 +8,10 @@ INPUT  ?= crates/paczek/demo/shoppers.jsonl
 FORMAT ?= segment
 CHECKS ?= bans licenses sources
 NODES  ?= 1
+
+# Shows the tests as they run, and at the end how many ran.
+SUM := { print; fflush() } /^test result:/ { passed += $$4; failed += $$6 } \
+       END { printf "%d passed, %d failed\n", passed, failed }
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := demo
@@ -30,7 +34,7 @@ test: tools-for-tests announce
 	cargo fmt --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked
-	cargo test --release --workspace --locked
+	set -o pipefail; cargo test --release --workspace --locked | awk '$(SUM)'
 
 build: tools announce
 	cargo build --release --workspace --locked

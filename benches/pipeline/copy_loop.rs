@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use stream_runtime::broker::kafka::{KafkaBroker, KafkaMembership, KafkaProducer, KafkaReader};
 use stream_runtime::broker::{
-    Broker as _, GroupSettings, LogReader as _, Membership as _, ProducerSettings, Read, Rebalance,
-    TransactionalProducer as _,
+    Broker as _, Committed, GroupSettings, LogReader as _, Membership as _, ProducerSettings, Read,
+    Rebalance, TransactionalProducer as _,
 };
 use stream_runtime::{Output, SourceRecord, StartFrom};
 
@@ -101,7 +101,8 @@ impl Copier {
         self.producer.drain()?;
         let fence = self.membership.fence()?;
         self.producer.send_offsets(&self.source, &offsets, &fence)?;
-        self.producer.commit()?;
+        let committed = self.producer.commit()?;
+        ensure!(committed == Committed::Clean, "the connection to the broker was in trouble; measure again");
         Ok(())
     }
 

@@ -3,12 +3,31 @@
 //! The version is the state type's own: raise it with any change of the type, because postcard
 //! writes no field names and would read old bytes as something else.
 
+use profile_updater::Profile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::CodecError;
 
 const WHAT: &str = "stored state";
+/// The form of a profile that this version writes.
+const PROFILE_VERSION: u8 = 1;
+
+/// The bytes of a profile.
+///
+/// # Errors
+/// See [`encode`].
+pub fn encode_profile(profile: &Profile) -> Result<Vec<u8>, CodecError> {
+    encode(PROFILE_VERSION, profile)
+}
+
+/// The profile in `bytes`.
+///
+/// # Errors
+/// See [`decode`].
+pub fn decode_profile(bytes: &[u8]) -> Result<Profile, CodecError> {
+    decode(PROFILE_VERSION, bytes)
+}
 
 /// The bytes of `state`, behind the `version` of its type.
 ///

@@ -11,7 +11,7 @@ use stream_runtime::{Failure, Header, Output, SourceRecord, partition_for};
 use crate::headers;
 
 pub(crate) use ingest::IngestProcessor;
-pub(crate) use profile_updater::{Origins, ProfileProcessor, STATE_VERSION};
+pub(crate) use profile_updater::{Origins, ProfileProcessor};
 
 /// Longest part of a refused value that a dead letter carries, in bytes.
 const PAYLOAD_LIMIT: usize = 1 << 20;

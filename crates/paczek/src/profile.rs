@@ -8,7 +8,6 @@ use stream_runtime::{partition_for, state_key};
 
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::processors::STATE_VERSION;
 use crate::read::{Until, read_topic};
 
 /// A customer's profile as the changelog has it, so that a running process need not be asked.
@@ -30,6 +29,6 @@ pub(crate) fn look_up(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    let decoded = newest.map(|bytes| codec::stored::decode(STATE_VERSION, &bytes)).transpose();
+    let decoded = newest.map(|bytes| codec::stored::decode_profile(&bytes)).transpose();
     decoded.map_err(|error| Problem::State(error.to_string()))
 }

@@ -1,11 +1,9 @@
 use codec::Subject;
-use profile_updater::Profile;
 use serde_json::{Value, json};
 use stream_runtime::SourceRecord;
 
 use crate::config::Config;
 use crate::headers;
-use crate::processors::STATE_VERSION;
 
 /// Shows the records of one topic, decoded.
 pub(crate) struct Tap {
@@ -44,7 +42,7 @@ impl Tap {
     fn value(&self, record: &SourceRecord, value: &[u8]) -> Value {
         if self.changelog && record.key.as_deref().is_some_and(|key| stream_runtime::store_key(key).is_some())
         {
-            let profile = codec::stored::decode::<Profile>(STATE_VERSION, value);
+            let profile = codec::stored::decode_profile(value);
             return profile.map_or_else(|_| text(value), |profile| json!(profile));
         }
         let subject = if headers::is_heartbeat(record) { Some(Subject::Heartbeat) } else { self.subject };

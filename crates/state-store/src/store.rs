@@ -77,12 +77,6 @@ impl WriteBatch {
         self.position = Some(position);
     }
 
-    /// Whether it changes nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.position.is_none()
-    }
-
     fn move_timer(&mut self, key: &[u8], before: Option<i64>, after: Option<i64>) {
         if before == after {
             return;

@@ -73,12 +73,6 @@ impl Metric {
         self.definition().1
     }
 
-    /// One sentence on what it is.
-    #[must_use]
-    pub fn help(self) -> &'static str {
-        self.definition().2
-    }
-
     /// The names of its labels; `processor` comes first.
     #[must_use]
     pub fn labels(self) -> &'static [&'static str] {
@@ -151,7 +145,7 @@ impl Metrics {
         }
     }
 
-    /// The sum of a counter over all whose last label is `label`.
+    /// The sum of a counter over all that have the label value `label`.
     #[must_use]
     pub fn labelled(&self, metric: Metric, label: &str) -> u64 {
         let families = self.registry.gather();

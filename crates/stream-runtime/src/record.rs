@@ -50,11 +50,3 @@ pub struct Output {
     /// Its headers, in order.
     pub headers: Vec<Header>,
 }
-
-impl Output {
-    /// Bytes of key and value.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
-    }
-}

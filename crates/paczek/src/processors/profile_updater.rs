@@ -8,8 +8,6 @@ use super::{Refusal, Target, dead_letter};
 use crate::headers;
 
 const STAGE: &str = "profile-updater";
-/// Version of the stored profile.
-pub(crate) const STATE_VERSION: u8 = 1;
 /// The source whose time the timers run on; the others only hold them back.
 pub(crate) const CLICKSTREAM: &str = "clickstream";
 
@@ -33,11 +31,11 @@ impl Processor for ProfileProcessor {
     type State = Profile;
 
     fn decode(&self, bytes: &[u8]) -> Result<Profile, Failure> {
-        Ok(codec::stored::decode(STATE_VERSION, bytes)?)
+        Ok(codec::stored::decode_profile(bytes)?)
     }
 
     fn encode(&self, profile: &Profile) -> Result<Vec<u8>, Failure> {
-        Ok(codec::stored::encode(STATE_VERSION, profile)?)
+        Ok(codec::stored::encode_profile(profile)?)
     }
 
     fn timer(&self, profile: &Profile) -> Option<i64> {
