@@ -57,7 +57,7 @@ audit: $(CARGO_TOOLS)/bin/cargo-deny
 $(CARGO_TOOLS)/bin/cargo-deny: | tools
 	env -u CARGO_TARGET_DIR cargo install --locked cargo-deny --version '^0.20' --root $(CARGO_TOOLS)
 
-bench: tools announce
+bench: build
 	cargo bench --workspace --locked
 
 kafka-up: tools-for-tests

@@ -76,7 +76,8 @@ fn assert_documented(node: &Json, place: &str) {
 /// Avro as JSON, with bytes as one character each.
 fn printed(value: Value) -> Json {
     match value {
-        Value::Bytes(bytes) => Json::String(bytes.into_iter().map(char::from).collect()),
+        // Avro took the text in as UTF-8.
+        Value::Bytes(bytes) => Json::String(String::from_utf8(bytes).unwrap()),
         Value::Union(_, value) => printed(*value),
         Value::Array(values) => values.into_iter().map(printed).collect(),
         Value::Record(fields) => Json::Object(

@@ -3,9 +3,13 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-use crate::support::cluster::Cluster;
+use events::EventTime;
+use ingest::Format;
+use paczek::{End, RawRecord, raw_records, write_raw};
+
+use crate::support::cluster::{Cluster, root};
 use crate::support::data;
-use crate::support::shop::{Demo, Shop};
+use crate::support::shop::{Demo, Shop, rows};
 use crate::support::worker::{Fate, Worker};
 
 #[test]
@@ -25,6 +29,48 @@ fn one_percent_of_poison_becomes_dead_letters_and_changes_nothing_else() {
     assert_eq!(found["profile-updates"].by_timer, clean.digests["profile-updates"].by_timer);
     assert_eq!(demo.json["accepted"], clean.json["accepted"]);
     assert_eq!(demo.json["abandoned_carts"], clean.json["abandoned_carts"]);
+    worker.end();
+}
+
+#[test]
+fn every_kind_of_poison_stands_in_the_dead_letters_with_code_field_and_origin() {
+    let cluster = Cluster::take();
+    let shop = Shop::open(&cluster, "segment", &[("SOURCES__0__FORMAT", "segment")]);
+    let file = root().join("crates/paczek/demo/shoppers.jsonl");
+    let mut records = raw_records(&rows(&file, Format::Segment), 4, End::Ended);
+    for (number, (value, _, _)) in poison().into_iter().enumerate() {
+        let partition = i32::try_from(number % 4).unwrap();
+        let (key, headers) = (b"poison".to_vec(), Vec::new());
+        records.insert(number * 4, RawRecord { partition, key, value, headers, time: EventTime::MIN });
+    }
+    write_raw(&shop.broker, &shop.topic("clickstream"), &records).unwrap();
+    let worker = Worker::start(&shop, "a", &Fate::default());
+    shop.finish(|| {});
+
+    let (found, demo) = (shop.digests(), Demo::with(&file, "segment"));
+    assert_eq!(found["events"], demo.digests["events"], "the partitions go on");
+    assert_eq!(found["profile-updates"], demo.digests["profile-updates"]);
+    let clickstream = shop.records("clickstream");
+    let mut codes = Vec::new();
+    for record in
+        shop.records("dead-letters").iter().filter(|record| record.key.as_deref() == Some(b"poison"))
+    {
+        let letter = codec::decode_dead_letter(record.value.as_deref().unwrap()).unwrap();
+        let number =
+            |name| std::str::from_utf8(record.header(name).unwrap()).unwrap().parse::<i64>().unwrap();
+        let (partition, offset) = (number("origin-partition"), number("origin-offset"));
+        let origin =
+            clickstream.iter().find(|raw| i64::from(raw.partition) == partition && raw.offset == offset);
+        let whole = origin.unwrap().value.as_ref().map_or(0, Vec::len);
+        assert_eq!(letter.payload_bytes, whole as u64, "{}", letter.code);
+        assert_eq!(record.header("code").unwrap(), letter.code.as_bytes());
+        codes.push((letter.code, letter.field));
+    }
+    let mut expected: Vec<_> =
+        poison().into_iter().map(|(_, code, field)| (code.to_owned(), field.to_owned())).collect();
+    codes.sort();
+    expected.sort();
+    assert_eq!(codes, expected);
     worker.end();
 }
 
@@ -68,6 +114,58 @@ fn a_state_directory_is_used_by_one_process_at_a_time() {
     assert_eq!(second.status.code(), Some(6));
     assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another process"));
     worker.end();
+}
+
+/// Values of Segment's shape that must not pass, each with the code and field of its refusal.
+fn poison() -> Vec<(Option<Vec<u8>>, &'static str, &'static str)> {
+    let added = |change: &str| {
+        let text = r#"{"type":"track","event":"Product Added","messageId":"m","userId":"u","timestamp":"2026-03-14T09:00:00Z","#;
+        Some(format!("{text}{change}}}").into_bytes())
+    };
+    let text = |text: &str| Some(text.as_bytes().to_vec());
+    vec![
+        (None, "NULL_VALUE", ""),
+        (text("not json"), "NOT_JSON", ""),
+        (text(&"[".repeat(100_000)), "TOO_DEEP", ""),
+        (text(&" ".repeat((1 << 20) + 1)), "TOO_LARGE", ""),
+        (text(r#"{"type":"track","event":"Song Played","messageId":"m"}"#), "UNKNOWN_EVENT", "event"),
+        (
+            text(r#"{"type":"page","messageId":"m","timestamp":"2026-03-14T09:00:00Z"}"#),
+            "NO_IDENTITY",
+            "user_id",
+        ),
+        (
+            text(r#"{"type":"page","messageId":"m","userId":"u","timestamp":1773478800}"#),
+            "BAD_FIELD",
+            "timestamp",
+        ),
+        (
+            text(r#"{"type":"page","messageId":"m","userId":"u","timestamp":"1999-12-31T23:59:59Z"}"#),
+            "TIME_ABSURD",
+            "event_time",
+        ),
+        (
+            text(r#"{"type":"page","messageId":"m","userId":"u","timestamp":"2999-01-01T00:00:00Z"}"#),
+            "TIME_FUTURE",
+            "event_time",
+        ),
+        (
+            added(r#""properties":{"product_id":"p","price":-1,"currency":"EUR"}"#),
+            "BAD_MONEY",
+            "properties.price",
+        ),
+        (
+            added(r#""properties":{"product_id":"p","price":1e300,"currency":"EUR"}"#),
+            "BAD_MONEY",
+            "properties.price",
+        ),
+        (added(r#""properties":{"product_id":"p","quantity":-3}"#), "BAD_QUANTITY", "properties.quantity"),
+        (
+            added(r#""properties":{"product_id":"p","quantity":1000000000}"#),
+            "BAD_QUANTITY",
+            "properties.quantity",
+        ),
+    ]
 }
 
 /// The file with a bad line after every hundredth, and how many those are.

@@ -1,6 +1,7 @@
 //! Catching up is no reason to fire.
 
 use events::{EventTime, HOUR};
+use ingest::Format;
 use paczek::{End, RawRecord, raw_records, write_raw};
 
 use crate::support::cluster::Cluster;
@@ -16,7 +17,7 @@ fn a_partition_held_back_for_an_hour_of_event_time_changes_nothing() {
     let Some(file) = data::ten_days() else { return };
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "held", &[]);
-    let records = raw_records(&rows(&file), 4, End::Ended);
+    let records = raw_records(&rows(&file, Format::Alibaba), 4, End::Ended);
     load_holding_back(&shop, records);
     assert_eq!(shop.digests(), Demo::of(&file).digests);
 }
@@ -26,7 +27,7 @@ fn rows_dealt_round_robin_with_one_partition_held_back_are_never_late_and_abando
     let Some(file) = data::ten_days() else { return };
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "dealt", &[]);
-    let mut records = raw_records(&rows(&file), 4, End::Ended);
+    let mut records = raw_records(&rows(&file, Format::Alibaba), 4, End::Ended);
     let dealt = records.iter_mut().filter(|record| record.value.is_some());
     dealt.zip((0..4).cycle()).for_each(|(record, partition)| record.partition = partition);
     load_holding_back(&shop, records);

@@ -179,7 +179,11 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn of(file: &Path) -> Self {
-        let arguments = ["demo", "--json", "--format", "alibaba", "--input"];
+        Self::with(file, "alibaba")
+    }
+
+    pub(crate) fn with(file: &Path, format: &str) -> Self {
+        let arguments = ["demo", "--json", "--format", format, "--input"];
         let output = binary().args(arguments).arg(file).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -189,9 +193,9 @@ impl Demo {
     }
 }
 
-/// The rows of a file in the alibaba format.
-pub(crate) fn rows(file: &Path) -> Vec<Row> {
-    let source = Source::new("clickstream", "shop", Format::Alibaba, SourceKind::Historic);
+/// The rows of a file.
+pub(crate) fn rows(file: &Path, format: Format) -> Vec<Row> {
+    let source = Source::new("clickstream", "shop", format, SourceKind::Historic);
     read_rows(file, &source, EventTime(i64::MAX / 2)).unwrap()
 }
 

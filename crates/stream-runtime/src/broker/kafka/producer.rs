@@ -63,6 +63,16 @@ impl KafkaProducer {
         Ok(Self { producer, patience: settings.transaction_timeout })
     }
 
+    /// Takes in what has been acknowledged; where nothing has, waits a moment. The client's own wait would
+    /// spin: it rounds the moment down to no time at all.
+    fn serve(&self) {
+        let before = self.producer.in_flight_count();
+        self.producer.poll(Duration::ZERO);
+        if self.producer.in_flight_count() == before {
+            std::thread::sleep(DRAIN_STEP);
+        }
+    }
+
     fn check_deliveries(&self) -> Result<(), BrokerError> {
         match lock(&self.producer.context().failure).take() {
             Some(failure) => Err(BrokerError::Doubt(failure)),
@@ -97,7 +107,7 @@ impl TransactionalProducer for KafkaProducer {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if Instant::now() < deadline =>
                 {
-                    self.producer.poll(DRAIN_STEP);
+                    self.serve();
                     record = back;
                 }
                 Err((error, _)) => return Err(doubt("send", &error)),
@@ -108,7 +118,7 @@ impl TransactionalProducer for KafkaProducer {
     fn drain(&mut self) -> Result<BTreeMap<usize, i64>, BrokerError> {
         let deadline = Instant::now() + self.patience;
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(DRAIN_STEP);
+            self.serve();
             self.check_deliveries()?;
             if Instant::now() > deadline {
                 return Err(BrokerError::Doubt("records were not acknowledged in time".to_owned()));
@@ -135,7 +145,7 @@ impl TransactionalProducer for KafkaProducer {
 
     fn commit(&mut self) -> Result<Committed, BrokerError> {
         retried(|| self.producer.commit_transaction(CALL)).map_err(|error| doubt("commit", &error))?;
-        self.producer.poll(DRAIN_STEP);
+        self.producer.poll(Duration::ZERO);
         let troubled = self.producer.context().troubled.swap(false, Ordering::Relaxed);
         Ok(if troubled { Committed::ReplaceProducer } else { Committed::Clean })
     }
