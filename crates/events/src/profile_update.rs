@@ -51,7 +51,7 @@ pub enum Cause {
     },
 }
 
-/// A visit: events without a pause of 30 minutes or more.
+/// A visit: events without a pause of the session gap or more.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionView {
     /// The profile key and the time of the visit's first event.
@@ -99,7 +99,7 @@ pub struct ItemSeen {
     pub at: EventTime,
 }
 
-/// A cart that was left: nobody did anything for 30 minutes, and it still held something.
+/// A cart that was left: nobody did anything for the idle time, and it still held something.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Abandonment {
     /// The cart as it was at `abandoned_at`.

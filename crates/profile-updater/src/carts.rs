@@ -33,9 +33,6 @@ struct Cart {
     lines: BTreeMap<LineKey, Line>,
     currency: Option<String>,
     checkout: bool,
-    /// Lines it may have beside those of the other carts.
-    #[serde(skip)]
-    limit: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,15 +201,15 @@ impl Change {
         }
         let others: usize = contents.values().map(|cart| cart.lines.len()).sum();
         let cart = contents.entry(self.cart.clone().unwrap_or_default()).or_default();
-        cart.limit = LINES.saturating_sub(others - cart.lines.len());
+        let limit = LINES.saturating_sub(others - cart.lines.len());
         match self.kind {
-            ChangeKind::Add => self.items.iter().for_each(|item| cart.add(item, self)),
+            ChangeKind::Add => self.items.iter().for_each(|item| cart.add(item, self, limit)),
             ChangeKind::Remove => self.items.iter().for_each(|item| cart.remove(item, self.stamp)),
-            ChangeKind::SetQuantity => self.items.iter().for_each(|item| cart.set(item, self)),
+            ChangeKind::SetQuantity => self.items.iter().for_each(|item| cart.set(item, self, limit)),
             ChangeKind::Clear => cart.lines.clear(),
             ChangeKind::Snapshot => {
                 cart.lines.clear();
-                self.items.iter().for_each(|item| cart.set(item, self));
+                self.items.iter().for_each(|item| cart.set(item, self, limit));
             }
             ChangeKind::Checkout | ChangeKind::Purchase => {}
         }
@@ -242,22 +239,23 @@ impl Change {
 }
 
 impl Cart {
-    fn add(&mut self, item: &ChangedItem, change: &Change) {
+    fn add(&mut self, item: &ChangedItem, change: &Change, limit: usize) {
         let quantity = self.lines.get(&item.line).map_or(0, |line| line.quantity);
-        self.put(item, quantity.saturating_add(item.quantity), change);
+        self.put(item, quantity.saturating_add(item.quantity), change, limit);
     }
 
-    fn set(&mut self, item: &ChangedItem, change: &Change) {
-        self.put(item, item.quantity, change);
+    fn set(&mut self, item: &ChangedItem, change: &Change, limit: usize) {
+        self.put(item, item.quantity, change, limit);
     }
 
-    fn put(&mut self, item: &ChangedItem, quantity: i32, change: &Change) {
+    /// A product that is not in the cart yet goes in while the cart has fewer lines than `limit`.
+    fn put(&mut self, item: &ChangedItem, quantity: i32, change: &Change, limit: usize) {
         let known = self.lines.get(&item.line);
         if quantity <= 0 {
             self.lines.remove(&item.line);
             return;
         }
-        if known.is_none() && self.lines.len() >= self.limit {
+        if known.is_none() && self.lines.len() >= limit {
             return;
         }
         let price_minor = item.price_minor.or_else(|| known.and_then(|line| line.price_minor));

@@ -47,7 +47,8 @@ pub enum Outcome {
 
 /// Takes an event into the profile of `key`.
 ///
-/// The outcome does not depend on `settled`, which only bounds what the profile has to keep waiting.
+/// For an event that is not LATE the outcome does not depend on `settled`, which only bounds what the profile
+/// has to keep waiting.
 pub fn apply(
     profile: &mut Profile,
     key: &ProfileKey,

@@ -1,8 +1,5 @@
 /// The partition of `key` among `partitions`, as Java's default partitioner chooses it:
 /// `toPositive(murmur2(key)) % partitions`. State lives where its key falls, so this never changes.
-///
-/// # Panics
-/// Never for `partitions > 0`; a topic has at least one partition.
 #[must_use]
 pub fn partition_for(key: &[u8], partitions: i32) -> i32 {
     let positive = (murmur2(key) & 0x7fff_ffff).cast_signed();

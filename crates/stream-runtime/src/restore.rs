@@ -35,7 +35,7 @@ pub(crate) struct Restore<'a, P> {
     store: &'a mut dyn StateStore,
     log: &'a str,
     frame: VecDeque<SourceRecord>,
-    /// No frame has more records than this.
+    /// No frame is expected to have more records than this.
     frame_limit: usize,
     pub(crate) mark: Option<Mark>,
     pub(crate) records: u64,

@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+/// Above the usual settings of earlier runs.
+const MOST_RECORDS_BEFORE: usize = 50_000;
+
 /// Where to start where no position exists yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartFrom {
@@ -47,9 +50,9 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// No transaction changes more states of one task than this.
+    /// No transaction changes more states of one task than this, also where a larger `max_records` held before.
     pub(crate) fn frame_limit(&self) -> usize {
-        self.max_records + crate::task::FIRE_LIMIT
+        self.max_records.max(MOST_RECORDS_BEFORE).saturating_add(crate::task::FIRE_LIMIT)
     }
 }
 

@@ -53,7 +53,7 @@ impl KafkaMembership {
     fn list(&self, partitions: &[i32], offset: Offset) -> Result<TopicPartitionList, BrokerError> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            list.add_partition_offset(&self.topic, *partition, offset).map_err(|error| refused(&error))?;
+            list.add_partition_offset(&self.topic, *partition, offset).map_err(|error| doubt(&error))?;
         }
         Ok(list)
     }
@@ -82,15 +82,15 @@ impl Membership for KafkaMembership {
         match rebalance {
             Rebalance::Assigned(partitions) => {
                 let list = self.list(partitions, Offset::End)?;
-                self.consumer.incremental_assign(&list).map_err(|error| refused(&error))?;
+                self.consumer.incremental_assign(&list).map_err(|error| doubt(&error))?;
                 if partitions.is_empty() {
                     return Ok(());
                 }
-                self.consumer.pause(&list).map_err(|error| refused(&error))
+                self.consumer.pause(&list).map_err(|error| doubt(&error))
             }
             Rebalance::Revoked(partitions) | Rebalance::Lost(partitions) => {
                 let list = self.list(partitions, Offset::Invalid)?;
-                self.consumer.incremental_unassign(&list).map_err(|error| refused(&error))
+                self.consumer.incremental_unassign(&list).map_err(|error| doubt(&error))
             }
         }
     }
@@ -121,9 +121,9 @@ impl Membership for KafkaMembership {
         let mut list = TopicPartitionList::new();
         for (partition, offset) in offsets {
             list.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))
-                .map_err(|error| refused(&error))?;
+                .map_err(|error| doubt(&error))?;
         }
-        self.consumer.commit(&list, CommitMode::Sync).map_err(|error| refused(&error))
+        self.consumer.commit(&list, CommitMode::Sync).map_err(|error| doubt(&error))
     }
 }
 
@@ -176,7 +176,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn refused(error: &KafkaError) -> BrokerError {
+fn doubt(error: &KafkaError) -> BrokerError {
     BrokerError::Doubt(format!("group member: {error}"))
 }
 
