@@ -66,7 +66,7 @@ pub(crate) fn derive(shop: &Shop, visit: &Visit, chance: &mut Chance) -> Vec<Dra
 /// From the first page to the moment before the ending.
 fn scene(shop: &Shop, visit: &Visit, chance: &mut Chance) -> Vec<Act> {
     let looks = match visit.size {
-        Size::Looks(count) => return one_page_and(shop, count.saturating_sub(1), chance),
+        Size::Looks(count) => return one_page_and(shop, visit.theme, count.saturating_sub(1), chance),
         Size::Busy(count) => count,
         Size::Ordinary => chance.below(14) + 2,
     };
@@ -81,7 +81,7 @@ fn scene(shop: &Shop, visit: &Visit, chance: &mut Chance) -> Vec<Act> {
     while looks_left + changes.len() as u64 > 0 {
         if chance.below(looks_left + changes.len() as u64) < looks_left {
             looks_left -= 1;
-            acts.push(look(shop, chance));
+            acts.push(look(shop, visit.theme, chance));
         } else {
             acts.extend(changes.pop());
         }
@@ -89,14 +89,14 @@ fn scene(shop: &Shop, visit: &Visit, chance: &mut Chance) -> Vec<Act> {
     acts
 }
 
-fn one_page_and(shop: &Shop, looks: u64, chance: &mut Chance) -> Vec<Act> {
+fn one_page_and(shop: &Shop, theme: u8, looks: u64, chance: &mut Chance) -> Vec<Act> {
     let mut acts = vec![Act::Page];
-    acts.extend((0..looks).map(|_| look(shop, chance)));
+    acts.extend((0..looks).map(|_| look(shop, theme, chance)));
     acts
 }
 
-fn look(shop: &Shop, chance: &mut Chance) -> Act {
-    let product = shop.product(chance);
+fn look(shop: &Shop, theme: u8, chance: &mut Chance) -> Act {
+    let product = shop.product(theme, chance);
     match chance.below(100) {
         0..10 => Act::Search(product),
         10..22 => Act::List(product),
@@ -126,7 +126,7 @@ fn changes(shop: &Shop, visit: &Visit, chance: &mut Chance) -> Vec<Act> {
             acts.extend([Act::View(ware.product), Act::Add(*ware, quantity - known)]);
         }
     }
-    let tried = shop.ware(chance);
+    let tried = shop.ware(visit.theme, chance);
     let lies_there = visit.before.contains_key(&tried) || visit.after.contains_key(&tried);
     if visit.ending != Ending::OnlyLooks && !lies_there && chance.permille(250) {
         acts.extend([Act::Add(tried, 1), Act::Remove(tried, 1)]);

@@ -1,4 +1,5 @@
 use crate::acts::{Act, Draft};
+use crate::catalogue::CATEGORIES;
 use crate::chance::Chance;
 use crate::generator::Shop;
 use crate::names::Who;
@@ -10,12 +11,13 @@ pub(crate) const MOST: u64 = 180;
 /// is planned for it: nobody is to be reminded of that cart.
 pub(crate) fn derive(shop: &Shop, (number, starts_at): (u64, i64), chance: &mut Chance) -> Vec<Draft> {
     let count = u32::try_from(chance.below(MOST - 79) + 80).unwrap_or(80);
+    let theme = u8::try_from(chance.below(u64::from(CATEGORIES))).unwrap_or(0);
     let mut at = starts_at;
     let mut draft = |place| {
         at += chance.between(200, 900);
-        let product = shop.product(chance);
+        let product = shop.product(theme, chance);
         let act = match chance.permille(100) {
-            true => Act::Add(shop.ware(chance), 1),
+            true => Act::Add(shop.ware(theme, chance), 1),
             false => Act::View(product),
         };
         let who = Who::Bot(number);

@@ -24,65 +24,74 @@ const fn kind(
 const KINDS: [Kind; 10] = [
     kind(
         "Shoes",
-        ["boots", "sneakers", "sandals", "slippers"],
+        ["boots", "sneakers", "sandals", "loafers"],
         ["Northpath", "Alp", "Piano"],
-        (2990, 18990),
+        (3990, 14990),
         4,
     ),
-    kind("Coats", ["coat", "parka", "raincoat", "jacket"], ["Nordwind", "Alp", "Vela"], (5990, 39990), 4),
-    kind("Shirts", ["shirt", "blouse", "polo", "sweater"], ["Vela", "Linden", "Brzoza"], (1490, 8990), 4),
+    kind("Coats", ["coat", "parka", "raincoat", "jacket"], ["Nordwind", "Alp", "Vela"], (6990, 29990), 4),
+    kind(
+        "Shirts",
+        ["shirt", "blouse", "polo shirt", "sweater"],
+        ["Vela", "Linden", "Brzoza"],
+        (1490, 6990),
+        4,
+    ),
     kind(
         "Kitchen",
-        ["pan", "kettle", "bread knife", "rolling pin"],
+        ["pan", "kettle", "bread knife", "baking tin"],
         ["Piec", "Kupfer", "Olmo"],
-        (990, 14990),
+        (1290, 7990),
         0,
     ),
     kind(
         "Bakery",
         ["doughnuts", "rye bread", "poppy cake", "crackers"],
         ["Paczka", "Piec", "Zyto"],
-        (190, 2490),
+        (190, 1490),
         0,
     ),
     kind(
         "Coffee",
         ["espresso", "filter coffee", "decaf", "cold brew"],
         ["Moka", "Ziarno", "Alto"],
-        (590, 3990),
+        (590, 2490),
         0,
     ),
     kind(
         "Bicycles",
         ["pannier", "phone mount", "lamp", "helmet"],
         ["Rower", "Velo", "Spoke"],
-        (990, 29990),
+        (1490, 8990),
         0,
     ),
     kind(
         "Toys",
         ["puzzle", "wooden train", "kite", "board game"],
         ["Klocek", "Figaro", "Mila"],
-        (790, 7990),
+        (790, 4990),
         0,
     ),
     kind(
         "Garden",
-        ["rake", "watering can", "planter", "seeds"],
+        ["rake", "watering can", "planter", "lantern"],
         ["Ogrod", "Linden", "Terra"],
-        (290, 9990),
+        (790, 4990),
         0,
     ),
     kind(
         "Electronics",
         ["headphones", "charger", "keyboard", "speaker"],
         ["Volta", "Echo", "Kabel"],
-        (1290, 49990),
+        (1290, 24990),
         0,
     ),
 ];
 
-const MANNERS: [&str; 8] = ["Classic", "Light", "Warm", "Small", "Blue", "Old town", "Everyday", "Festive"];
+/// How many categories there are.
+pub(crate) const CATEGORIES: u8 = KINDS.len() as u8;
+
+const MANNERS: [&str; 8] = ["Classic", "Light", "Fine", "Small", "Large", "Old town", "Everyday", "Festive"];
 
 /// A product of the shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +139,16 @@ impl Catalogue {
 
     pub(crate) fn get(&self, number: u32) -> Option<&Product> {
         self.products.get(number as usize)
+    }
+
+    /// The products of each category, the most wanted first.
+    pub(crate) fn shelves(&self) -> Vec<Vec<u32>> {
+        let of = |kind: &Kind| {
+            let numbered = (0..).zip(&self.products);
+            let of_kind = numbered.filter(|(_, product)| product.category == kind.category);
+            of_kind.map(|(number, _)| number).collect()
+        };
+        KINDS.iter().map(of).collect()
     }
 }
 

@@ -29,18 +29,36 @@ pub(crate) struct Shop {
     pub(crate) options: Options,
     pub(crate) catalogue: Catalogue,
     wanted: Zipf,
+    /// The products of each category, and which of them is wanted how often.
+    shelves: Vec<(Vec<u32>, Zipf)>,
 }
 
 impl Shop {
-    /// A product to look at.
-    pub(crate) fn product(&self, chance: &mut Chance) -> u32 {
-        if self.options.skew && chance.permille(50) { 0 } else { self.wanted.draw(chance) }
+    fn new(options: Options) -> Self {
+        let products = options.products.max(FEWEST_PRODUCTS);
+        let catalogue = Catalogue::new(options.seed, products);
+        let wanted_of = |shelf: Vec<u32>| {
+            let wanted = Zipf::new(u32::try_from(shelf.len()).unwrap_or(u32::MAX));
+            (shelf, wanted)
+        };
+        let shelves = catalogue.shelves().into_iter().map(wanted_of).collect();
+        Self { wanted: Zipf::new(products), shelves, catalogue, options }
+    }
+
+    /// A product to look at, more often than not of the category that the visit is about.
+    pub(crate) fn product(&self, theme: u8, chance: &mut Chance) -> u32 {
+        if self.options.skew && chance.permille(50) {
+            return 0;
+        }
+        let shelf = self.shelves.get(usize::from(theme)).filter(|_| chance.permille(700));
+        let of_theme = shelf.and_then(|(shelf, wanted)| shelf.get(wanted.draw(chance) as usize).copied());
+        of_theme.unwrap_or_else(|| self.wanted.draw(chance))
     }
 
     /// A product in stock, in one of its sizes.
-    pub(crate) fn ware(&self, chance: &mut Chance) -> Ware {
-        let mut number = self.product(chance);
-        // The first product is never out of stock.
+    pub(crate) fn ware(&self, theme: u8, chance: &mut Chance) -> Ware {
+        let mut number = self.product(theme, chance);
+        // Another one instead of what is out of stock; the first product never is.
         while number > 0 && self.catalogue.get(number).is_none_or(|product| product.stock == 0) {
             number -= 1;
         }
@@ -71,7 +89,6 @@ impl Generator {
     /// A generator at its first line. Fewer than a hundred products or one person count as that many.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let products = options.products.max(FEWEST_PRODUCTS);
         let people = options.people.max(1);
         // Two of a hundred lines, in about a dozen visits a day.
         let hot_looks = options.lines / 50 / (12 * u64::from(options.days.max(1)));
@@ -85,11 +102,7 @@ impl Generator {
             visits: 0,
             moved: options.moved,
             truth: Truth::new(&options.tenant),
-            shop: Shop {
-                catalogue: Catalogue::new(options.seed, products),
-                wanted: Zipf::new(products),
-                options,
-            },
+            shop: Shop::new(options),
         }
     }
 
@@ -124,7 +137,7 @@ impl Generator {
         let mut chance = Chance::of(self.shop.options.seed, Purpose::Choice, number);
         if self.remaining() < MOST_EVENTS {
             let size = Size::Looks(self.remaining().min(FILLING));
-            let mut guest = Person::new(Who::Guest(number), false);
+            let mut guest = Person::new(Who::Guest(number), &mut chance);
             return self.visit(&mut guest, (number, starts_at), size);
         }
         let bots = self.shop.options.bots && self.remaining() > 3 * bots::MOST;
@@ -134,10 +147,10 @@ impl Generator {
             return self.send(drafts, number, true);
         }
         let Some((place, size)) = self.somebody(starts_at, &mut chance) else {
-            let mut guest = Person::new(Who::Guest(number), chance.permille(600));
+            let mut guest = Person::new(Who::Guest(number), &mut chance);
             return self.visit(&mut guest, (number, starts_at), Size::Ordinary);
         };
-        let nobody = Person::new(Who::Guest(number), false);
+        let nobody = Person::new(Who::Guest(number), &mut chance);
         let mut person = std::mem::replace(&mut self.people[place], nobody);
         self.visit(&mut person, (number, starts_at), size);
         self.people[place] = person;

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use events::MINUTE;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::catalogue::CATEGORIES;
 use crate::chance::{Chance, Purpose};
 use crate::names::{Ware, Who};
 use crate::plan::{IDLE, Visit};
@@ -27,6 +28,8 @@ pub(crate) struct Placed {
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) who: Who,
+    /// The category they mostly come for.
+    pub(crate) favourite: u8,
     /// Whether the shop names this person's carts; without a name the cart is the profile's own.
     pub(crate) names_carts: bool,
     /// Before this time no other visit begins: the silence after the last one is long past.
@@ -44,13 +47,14 @@ impl Person {
     pub(crate) fn of_the_shop(seed: u64, number: u32) -> Self {
         let mut chance = Chance::of(seed, Purpose::Person, u64::from(number));
         let who = if chance.permille(600) { Who::Customer(number) } else { Who::Visitor(number) };
-        Self::new(who, chance.permille(600))
+        Self::new(who, &mut chance)
     }
 
-    pub(crate) fn new(who: Who, names_carts: bool) -> Self {
+    pub(crate) fn new(who: Who, chance: &mut Chance) -> Self {
         Self {
             who,
-            names_carts,
+            favourite: u8::try_from(chance.below(u64::from(CATEGORIES))).unwrap_or(0),
+            names_carts: chance.permille(600),
             free_at: i64::MIN,
             cart: 0,
             carried: Basket::new(),

@@ -1,5 +1,6 @@
 use events::MINUTE;
 
+use crate::catalogue::CATEGORIES;
 use crate::chance::Chance;
 use crate::generator::Shop;
 use crate::names::{Ware, Who};
@@ -81,6 +82,8 @@ pub(crate) struct Visit {
     pub(crate) cart: Option<u32>,
     /// Whether the cart of the visits before is left lying for a new one.
     pub(crate) sets_aside: bool,
+    /// The category it is mostly about.
+    pub(crate) theme: u8,
     pub(crate) ending: Ending,
     /// The cart in use, at the start.
     pub(crate) before: Basket,
@@ -117,7 +120,9 @@ impl Visit {
         // A visit that only looks begins no cart.
         let sets_aside = sets_aside && ending != Ending::OnlyLooks;
         let before = if sets_aside { before } else { person.carried.clone() };
-        let wanted = Wanted { shop, person, sets_aside, least: 1 + usize::from(ending == Ending::BuysPart) };
+        let theme = theme(person, chance);
+        let wanted =
+            Wanted { shop, person, theme, sets_aside, least: 1 + usize::from(ending == Ending::BuysPart) };
         let after = wanted.after(&before, ending, chance);
         let left_at = starts_at + duration(size, chance);
         let is_customer = matches!(person.who, Who::Customer(_));
@@ -127,6 +132,7 @@ impl Visit {
             who: person.who,
             cart: person.names_carts.then_some(person.cart + u32::from(sets_aside)),
             sets_aside,
+            theme,
             ending,
             bought: bought(&after, ending, chance),
             before,
@@ -202,6 +208,7 @@ fn choose(person: &Person, before: &Basket, chance: &mut Chance) -> Ending {
 struct Wanted<'a> {
     shop: &'a Shop,
     person: &'a Person,
+    theme: u8,
     sets_aside: bool,
     least: usize,
 }
@@ -217,7 +224,7 @@ impl Wanted<'_> {
         }
         let mut to_add = chance.between(1, 3);
         while to_add > 0 || after.len() < self.least {
-            let ware = self.shop.ware(chance);
+            let ware = self.shop.ware(self.theme, chance);
             if self.lies_elsewhere(ware) {
                 continue;
             }
@@ -230,6 +237,11 @@ impl Wanted<'_> {
     fn lies_elsewhere(&self, ware: Ware) -> bool {
         self.person.has_set_aside(ware) || (self.sets_aside && self.person.carried.contains_key(&ware))
     }
+}
+
+fn theme(person: &Person, chance: &mut Chance) -> u8 {
+    let any = u8::try_from(chance.below(u64::from(CATEGORIES))).unwrap_or(0);
+    if chance.permille(600) { person.favourite } else { any }
 }
 
 fn bought(after: &Basket, ending: Ending, chance: &mut Chance) -> Basket {
