@@ -86,7 +86,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator at its first line. Fewer than a hundred products or one person count as that many.
+    /// A generator at its first line. It has at least a hundred products and one person, whatever was asked.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let people = options.people.max(1);
@@ -176,7 +176,7 @@ impl Generator {
         let planned =
             Visit::plan(&self.shop, person, when, size, &mut Chance::of(seed, Purpose::Plan, number));
         self.write_down(person, &planned);
-        let acted = if self.is_moved(&planned) { planned.bought_instead() } else { planned };
+        let acted = if self.is_moved(person, &planned) { planned.bought_instead() } else { planned };
         person.after(&acted);
         let drafts = acts::derive(&self.shop, &acted, &mut Chance::of(seed, Purpose::Acts, number));
         self.send(drafts, number, matches!(size, Size::Busy(_)));
@@ -192,13 +192,14 @@ impl Generator {
         }
     }
 
-    fn is_moved(&mut self, visit: &Visit) -> bool {
-        let is_moved =
-            self.moved.is_some_and(|from| visit.number >= from) && visit.ending == Ending::LeavesCart;
-        if is_moved {
+    /// Whether this is the visit that ends otherwise than the truth says.
+    fn is_moved(&mut self, person: &Person, visit: &Visit) -> bool {
+        let is_due = self.moved.is_some_and(|from| visit.number >= from);
+        let is_left = visit.ending == Ending::LeavesCart && !person.has_left(visit.cart, &visit.after);
+        if is_due && is_left {
             self.moved = None;
         }
-        is_moved
+        is_due && is_left
     }
 
     fn send(&mut self, drafts: Vec<acts::Draft>, visit: u64, is_dense: bool) {
@@ -241,5 +242,24 @@ impl Iterator for Generator {
         }
         let first = self.pending.pop()?;
         Some(self.write(&first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_its_way_does_not_grow_with_the_number_of_lines() {
+        let most_pending = |lines| {
+            let mut generator = Generator::new(Options::new(1, lines));
+            let mut most = 0;
+            while generator.next().is_some() {
+                most = most.max(generator.pending.len());
+            }
+            most
+        };
+        let (few, many) = (most_pending(90_000), most_pending(900_000));
+        assert!(many < few * 2, "{few} for a tenth of the lines, {many} for all");
     }
 }

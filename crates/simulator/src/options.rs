@@ -9,9 +9,9 @@ pub struct Options {
     pub lines: u64,
     /// The shop's name, the tenant of every profile.
     pub tenant: String,
-    /// The people who come back. Others come once.
+    /// The people who come back, at least one. Others come once.
     pub people: u32,
-    /// The products of the catalogue.
+    /// The products of the catalogue, at least a hundred.
     pub products: u32,
     /// When the first day begins.
     pub start: EventTime,

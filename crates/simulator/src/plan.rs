@@ -111,20 +111,14 @@ impl Visit {
         size: Size,
         chance: &mut Chance,
     ) -> Self {
-        let sets_aside = person.may_set_aside() && chance.permille(250);
+        let (ending, sets_aside) = intention(person, size, chance);
         let before = if sets_aside { Basket::new() } else { person.carried.clone() };
-        let ending = match size {
-            Size::Looks(_) => Ending::OnlyLooks,
-            _ => choose(person, &before, chance),
-        };
-        // A visit that only looks begins no cart.
-        let sets_aside = sets_aside && ending != Ending::OnlyLooks;
-        let before = if sets_aside { before } else { person.carried.clone() };
         let theme = theme(person, chance);
         let wanted =
             Wanted { shop, person, theme, sets_aside, least: 1 + usize::from(ending == Ending::BuysPart) };
         let after = wanted.after(&before, ending, chance);
         let left_at = starts_at + duration(size, chance);
+        let returned = person.placed.clone().filter(|_| ending != Ending::OnlyLooks && chance.permille(150));
         let is_customer = matches!(person.who, Who::Customer(_));
         let other_device = shop.options.two_devices && is_customer && person.names_carts;
         Self {
@@ -137,10 +131,7 @@ impl Visit {
             bought: bought(&after, ending, chance),
             before,
             after,
-            returned: person
-                .placed
-                .clone()
-                .filter(|_| !matches!(size, Size::Looks(_)) && chance.permille(100)),
+            returned,
             size,
             other_device: other_device && chance.permille(300),
             starts_at,
@@ -183,6 +174,18 @@ impl Visit {
         let silences = too_late.into_iter().chain([last]).filter(|(_, basket)| !basket.is_empty());
         silences.map(|(last, basket)| (last + IDLE, basket)).collect()
     }
+}
+
+/// How it will end, and whether the cart of the visits before is left lying for a new one.
+fn intention(person: &Person, size: Size, chance: &mut Chance) -> (Ending, bool) {
+    if matches!(size, Size::Looks(_)) {
+        return (Ending::OnlyLooks, false);
+    }
+    let nothing = Basket::new();
+    let sets_aside = person.may_set_aside() && chance.permille(250);
+    let ending = choose(person, if sets_aside { &nothing } else { &person.carried }, chance);
+    // A visit that only looks begins no cart.
+    (ending, sets_aside && ending != Ending::OnlyLooks)
 }
 
 fn choose(person: &Person, before: &Basket, chance: &mut Chance) -> Ending {

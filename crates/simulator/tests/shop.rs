@@ -41,10 +41,10 @@ struct Pipeline {
 
 impl Pipeline {
     fn run(options: Options) -> (Self, Truth) {
-        Self::run_by(Rules::default(), options)
+        Self::run_by(Rules::default(), DEFAULT_LATENESS, options)
     }
 
-    fn run_by(rules: Rules, options: Options) -> (Self, Truth) {
+    fn run_by(rules: Rules, lateness: i64, options: Options) -> (Self, Truth) {
         let mut pipeline = Self { rules, ..Self::default() };
         let mut generator = Generator::new(options);
         let mut frontier = Frontier::START;
@@ -53,8 +53,8 @@ impl Pipeline {
                 pipeline.count("rejected");
                 continue;
             };
-            let mark = frontier.take(event.event_time, DEFAULT_LATENESS);
-            let settled = mark.frontier.minus(DEFAULT_LATENESS + 1);
+            let mark = frontier.take(event.event_time, lateness);
+            let settled = mark.frontier.minus(lateness + 1);
             pipeline.take(&event, Arrival { late: mark.late, settled });
         }
         let keys: Vec<ProfileKey> = pipeline.profiles.keys().cloned().collect();
@@ -63,7 +63,7 @@ impl Pipeline {
     }
 
     fn take(&mut self, event: &Event, arrival: Arrival) {
-        let key = event.profile_key().unwrap();
+        let key = whose(event);
         self.fire(&key, arrival.settled);
         let profile = self.profiles.entry(key.clone()).or_default();
         let outcome = match apply(profile, &key, event, arrival, &self.rules) {
@@ -93,11 +93,20 @@ impl Pipeline {
     }
 }
 
+/// Whose event it is for somebody who knows whose each device is.
+fn whose(event: &Event) -> ProfileKey {
+    let owner = event.anonymous_id.as_deref().and_then(|id| id.strip_prefix("tablet-"));
+    match owner {
+        Some(number) => ProfileKey::new("shop", &format!("customer-{number}")),
+        None => event.profile_key().unwrap(),
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes_for_ever_and_another_seed_others() {
     assert_eq!(
         hash(Options::new(1, 20_000)),
-        3_957_391_033_892_194_218,
+        3_253_466_803_309_618_470,
         "whoever changes the shop writes the new hash here"
     );
     assert_ne!(hash(Options::new(1, 2_000)), hash(Options::new(2, 2_000)));
@@ -171,12 +180,12 @@ fn a_pipeline_notices_what_the_truth_says_and_nothing_else() {
 #[test]
 fn a_pipeline_of_other_rules_is_found_out() {
     let again = Rules { notice: Notice::EveryIdlePeriod, ..Rules::default() };
-    let (pipeline, truth) = Pipeline::run_by(again, Options::new(1, 20_000));
+    let (pipeline, truth) = Pipeline::run_by(again, DEFAULT_LATENESS, Options::new(1, 20_000));
     assert_eq!(truth.missed(&pipeline.noticed), 0);
     assert!(truth.false_alarms(&pipeline.noticed) > 100, "content that was left before is noticed again");
 
     let impatient = Rules { idle: 30 * MINUTE - 1, ..Rules::default() };
-    let (pipeline, truth) = Pipeline::run_by(impatient, Options::new(1, 20_000));
+    let (pipeline, truth) = Pipeline::run_by(impatient, DEFAULT_LATENESS, Options::new(1, 20_000));
     let alarms = pipeline.noticed.len() - truth.abandoned_carts();
     let at_the_last_moment = truth.visits()[&Ending::ReturnsAtTheLastMoment];
     assert!(alarms > 0 && alarms as u64 <= at_the_last_moment, "{alarms} and {at_the_last_moment}");
@@ -272,6 +281,19 @@ fn a_second_device_is_anonymous_until_it_signs_in() {
     assert!(events.iter().any(|event| event.user_id.is_some() && event.kind == EventKind::Identified));
     let usual = Generator::new(Options::new(9, 20_000)).flat_map(|line| read(&line)).filter(tablets);
     assert_eq!(usual.count(), 0);
+}
+
+#[test]
+fn who_knows_whose_each_device_is_or_waits_for_the_orders_notices_what_is_true() {
+    let devices = Options { two_devices: true, ..Options::new(9, 50_000) };
+    let (pipeline, truth) = Pipeline::run(devices);
+    assert_eq!(truth.compare(&pipeline.noticed), Comparison::default());
+
+    let orders = Options { late_orders: true, ..Options::new(10, 50_000) };
+    let (pipeline, truth) = Pipeline::run_by(Rules::default(), 40 * MINUTE, orders.clone());
+    assert_eq!(truth.compare(&pipeline.noticed), Comparison::default());
+    let (pipeline, truth) = Pipeline::run(orders);
+    assert!(truth.false_alarms(&pipeline.noticed) > 10, "reminders of what was bought");
 }
 
 #[test]
