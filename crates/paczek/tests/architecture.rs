@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("state-store", &[]),
     ("stream-runtime", &["state-store"]),
     ("paczek", &["events", "ingest", "profile-updater", "codec", "state-store", "stream-runtime"]),
+    ("simulator", &["events"]),
     ("benches", &["stream-runtime"]),
 ];
 
