@@ -2,6 +2,7 @@
 //! log in memory.
 
 pub mod kafka;
+pub mod memory;
 mod topic;
 
 use std::collections::BTreeMap;
