@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::assignment::share_out;
 use super::clock::millis;
-use super::state::State;
+use super::state::{State, Topic};
 use crate::broker::{BrokerError, GroupSettings, Rebalance};
 
 /// A consumer group.
@@ -103,7 +103,7 @@ impl State {
     pub(super) fn join(&mut self, settings: &GroupSettings) -> Result<u64, BrokerError> {
         let (number, now) = (self.number(), self.now);
         let session = millis(settings.session_timeout);
-        let partitions = self.topics.get(settings.topic.as_str()).map_or(0, super::state::Topic::partitions);
+        let partitions = self.topics.get(settings.topic.as_str()).map_or(0, Topic::partitions);
         let group = self.groups.entry(settings.group.clone()).or_default();
         if group.members.is_empty() {
             group.topic.clone_from(&settings.topic);
@@ -176,14 +176,14 @@ impl State {
             group.members.retain(|_, member| member.deadline() > self.now);
             if group.members.len() < before {
                 let topic = self.topics.get(group.topic.as_str());
-                group.share_out(topic.map_or(0, super::state::Topic::partitions));
+                group.share_out(topic.map_or(0, Topic::partitions));
             }
         }
     }
 
     /// The topic has other partitions than before.
     pub(super) fn share_out_again(&mut self, topic: &str) {
-        let partitions = self.topics.get(topic).map_or(0, super::state::Topic::partitions);
+        let partitions = self.topics.get(topic).map_or(0, Topic::partitions);
         let groups = self.groups.values_mut().filter(|group| group.topic == topic);
         groups.for_each(|group| group.share_out(partitions));
     }
