@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use stream_runtime::broker::kafka::{KafkaBroker, NewTopic};
-use stream_runtime::broker::{Broker as _, LogReader as _, Read};
+use stream_runtime::broker::kafka::KafkaBroker;
+use stream_runtime::broker::{Broker as _, LogReader as _, NewTopic, Read};
 
 use crate::arguments::COPY_LOOP;
 use crate::kafka::Kafka;

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use stream_runtime::broker::Broker as _;
-use stream_runtime::broker::kafka::{KafkaBroker, NewTopic, TopicState};
+use stream_runtime::broker::kafka::KafkaBroker;
+use stream_runtime::broker::{Broker as _, NewTopic, TopicState};
 
 use crate::config::Config;
 use crate::problem::Problem;

@@ -1,12 +1,16 @@
-//! What the runtime asks of a broker: a narrow port, so that the same worker runs on Apache Kafka and,
-//! later, on a log in memory.
+//! What the runtime asks of a broker: a narrow port, so that the same worker runs on Apache Kafka and on a
+//! log in memory.
 
 pub mod kafka;
+pub mod memory;
+mod topic;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thiserror::Error;
+
+pub use topic::{NewTopic, TopicState};
 
 use crate::{Output, SourceRecord, StartFrom};
 

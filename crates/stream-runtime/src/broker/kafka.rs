@@ -14,7 +14,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-pub use admin::{NewTopic, TopicState};
 pub use membership::{KafkaFence, KafkaMembership};
 pub use producer::KafkaProducer;
 pub use reader::KafkaReader;

@@ -1,5 +1,6 @@
 //! What the tests stand on: a Kafka cluster, a shop on it, worker processes that do as they are told.
 
+#[path = "../../../../../deploy/kafka/cluster.rs"]
 pub(crate) mod cluster;
 pub(crate) mod data;
 pub(crate) mod shop;

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use futures_executor::block_on;
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewPartitions, NewTopic as KafkaTopic, ResourceSpecifier, TopicReplication,
@@ -7,29 +5,7 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 
 use super::{ANSWER, KafkaBroker, create};
-use crate::broker::{Broker, BrokerError};
-
-/// A topic to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewTopic {
-    /// Its name.
-    pub name: String,
-    /// How many partitions.
-    pub partitions: i32,
-    /// How many replicas; -1 for the cluster's default.
-    pub replication: i32,
-    /// Its settings, such as `cleanup.policy`.
-    pub settings: BTreeMap<String, String>,
-}
-
-/// A topic as the cluster has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicState {
-    /// How many partitions.
-    pub partitions: i32,
-    /// Its settings.
-    pub settings: BTreeMap<String, String>,
-}
+use crate::broker::{Broker, BrokerError, NewTopic, TopicState};
 
 impl KafkaBroker {
     /// Makes a topic.

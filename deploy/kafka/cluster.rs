@@ -1,3 +1,5 @@
+//! Starts a cluster for the tests of whichever crate includes this file.
+
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;

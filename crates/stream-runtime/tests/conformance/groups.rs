@@ -1,0 +1,112 @@
+//! Who owns which partitions, and whose offsets count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use stream_runtime::broker::{BrokerError, Membership as _, TransactionalProducer as _};
+
+use crate::harness::{Harness, SESSION, Seat, fresh, output, settle};
+
+pub(crate) fn members_share_the_partitions_out<H: Harness>(harness: &H) {
+    let (topic, group) = (harness.topic(6, &[]), fresh("group"));
+    let mut one = harness.join(&group, &topic, "one");
+    settle(harness, &mut [&mut one], 6);
+    let mut two = harness.join(&group, &topic, "two");
+    settle(harness, &mut [&mut one, &mut two], 3);
+    assert_eq!(&one.owned | &two.owned, (0..6).collect::<BTreeSet<_>>());
+    let before = [one.owned.clone(), two.owned.clone()];
+    let mut three = harness.join(&group, &topic, "three");
+    settle(harness, &mut [&mut one, &mut two, &mut three], 2);
+    assert!(one.owned.is_subset(&before[0]) && two.owned.is_subset(&before[1]), "what can stay stays");
+    assert_eq!(&(&one.owned | &two.owned) | &three.owned, (0..6).collect::<BTreeSet<_>>());
+}
+
+pub(crate) fn a_stale_generation_is_refused<H: Harness>(harness: &H) {
+    let (topic, group, id) = (harness.topic(2, &[]), fresh("group"), fresh("id"));
+    let mut one = harness.join(&group, &topic, "one");
+    settle(harness, &mut [&mut one], 2);
+    let stale = one.membership.fence().unwrap();
+    let mut two = harness.join(&group, &topic, "two");
+    settle(harness, &mut [&mut one, &mut two], 1);
+    let offsets = BTreeMap::from([(0, 1), (1, 1)]);
+    let mut producer = harness.producer(&id);
+    producer.begin().unwrap();
+    producer.send(&output(&topic, 0, "key", "stale"), 0).unwrap();
+    let refused = producer.send_offsets(&topic, &offsets, &stale);
+    assert!(matches!(refused, Err(BrokerError::Doubt(_))), "{refused:?}");
+    harness.until("a proof of now is accepted", || {
+        [&mut one, &mut two].into_iter().for_each(Seat::turn);
+        let fence = one.membership.fence().unwrap();
+        let mut producer = harness.producer(&id);
+        producer.begin().unwrap();
+        producer.send(&output(&topic, 0, "key", "now"), 0).unwrap();
+        producer.drain().unwrap();
+        producer.send_offsets(&topic, &offsets, &fence).and_then(|()| producer.commit()).is_ok()
+    });
+}
+
+pub(crate) fn offsets_appear_only_with_the_commit<H: Harness>(harness: &H) {
+    let (topic, group, id) = (harness.topic(1, &[]), fresh("group"), fresh("id"));
+    let mut seat = harness.join(&group, &topic, "one");
+    settle(harness, &mut [&mut seat], 1);
+    assert_eq!(seat.membership.committed(0).unwrap(), None);
+    let mut producer = harness.producer(&id);
+    stage(&mut producer, &mut seat, &topic, 5);
+    let open = seat.membership.committed(0);
+    assert!(matches!(open, Err(BrokerError::NotYet(_))), "{open:?}");
+    producer.commit().unwrap();
+    harness.until("committed", || matches!(seat.membership.committed(0), Ok(Some(5))));
+    stage(&mut producer, &mut seat, &topic, 9);
+    harness.kill(producer);
+    let open = seat.membership.committed(0);
+    assert!(matches!(open, Err(BrokerError::NotYet(_))), "{open:?}");
+    harness.kill(harness.producer(&id));
+    harness.until("aborted", || matches!(seat.membership.committed(0), Ok(Some(5))));
+}
+
+fn stage<H: Harness>(
+    producer: &mut crate::harness::Producer<H>,
+    seat: &mut Seat<H>,
+    topic: &str,
+    offset: i64,
+) {
+    producer.begin().unwrap();
+    producer.send(&output(topic, 0, "key", "value"), 0).unwrap();
+    producer.drain().unwrap();
+    seat.turn();
+    let fence = seat.membership.fence().unwrap();
+    producer.send_offsets(topic, &BTreeMap::from([(0, offset)]), &fence).unwrap();
+}
+
+pub(crate) fn a_dead_member_is_evicted_and_its_share_split<H: Harness>(harness: &H) {
+    let (topic, group) = (harness.topic(6, &[]), fresh("group"));
+    let [mut one, mut two, mut dying] =
+        ["one", "two", "dying"].map(|member| harness.join(&group, &topic, member));
+    settle(harness, &mut [&mut one, &mut two, &mut dying], 2);
+    harness.kill(dying);
+    for _ in 0..5 {
+        harness.pass(SESSION / 20);
+        [&mut one, &mut two].into_iter().for_each(Seat::turn);
+    }
+    assert_eq!((one.owned.len(), two.owned.len()), (2, 2), "it may come back");
+    settle(harness, &mut [&mut one, &mut two], 3);
+    assert_eq!(&one.owned | &two.owned, (0..6).collect::<BTreeSet<_>>());
+}
+
+pub(crate) fn a_member_that_comes_back_by_its_name_keeps_its_share<H: Harness>(harness: &H) {
+    let (topic, group, id) = (harness.topic(4, &[]), fresh("group"), fresh("id"));
+    let [mut one, mut two] = ["one", "two"].map(|member| harness.join(&group, &topic, member));
+    settle(harness, &mut [&mut one, &mut two], 2);
+    let share = one.owned.clone();
+    let former = one.membership.fence().unwrap();
+    harness.kill(one);
+    let mut again = harness.join(&group, &topic, "one");
+    settle(harness, &mut [&mut again, &mut two], 2);
+    assert_eq!(again.owned, share);
+    harness.pass(Duration::from_millis(200));
+    let mut producer = harness.producer(&id);
+    producer.begin().unwrap();
+    producer.send(&output(&topic, 0, "key", "former"), 0).unwrap();
+    let refused = producer.send_offsets(&topic, &BTreeMap::from([(0, 1)]), &former);
+    assert!(matches!(refused, Err(BrokerError::Doubt(_))), "the former one has the name no longer");
+}

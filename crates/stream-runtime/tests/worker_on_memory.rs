@@ -1,0 +1,220 @@
+//! The worker on the log in memory, on threads: whoever stops or dies, each input counts once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use state_store::{MemoryStore, StateStore, StoreError, Timer};
+use stream_runtime::broker::memory::{MemoryBroker, MemoryClock};
+use stream_runtime::broker::{
+    Broker as _, LogReader as _, NewTopic, ProducerSettings, Read, TransactionalProducer as _,
+};
+use stream_runtime::{
+    Context, Failure, Guards, Health, Metrics, Observer, Output, Outputs, Processor, RuntimeError, Silent,
+    SourceRecord, StartFrom, Step, StreamTime, TaskTime, Worker, WorkerSettings, partition_for, run_worker,
+};
+
+const PARTITIONS: i32 = 4;
+const KEYS: u64 = 50;
+const RECORDS: u64 = 20_000;
+
+/// Keeps a sum for each key, and says it anew with each record.
+struct Sums;
+
+impl Processor for Sums {
+    type State = u64;
+
+    fn decode(&self, bytes: &[u8]) -> Result<u64, Failure> {
+        Ok(u64::from_le_bytes(bytes.try_into()?))
+    }
+
+    fn encode(&self, state: &u64) -> Result<Vec<u8>, Failure> {
+        Ok(state.to_le_bytes().to_vec())
+    }
+
+    fn timer(&self, _: &u64) -> Option<i64> {
+        None
+    }
+
+    fn settled(&self, _: &StreamTime) -> i64 {
+        i64::MIN
+    }
+
+    fn process(&self, record: &SourceRecord, context: &mut Context<'_, Self>) -> Result<(), Failure> {
+        let key = record.key.clone().unwrap_or_default();
+        let added = self.decode(record.value.as_deref().unwrap_or_default())?;
+        let sum = context.state(&key)?;
+        *sum += added;
+        let value = sum.to_le_bytes().to_vec();
+        context.emit(record_of("sums", key, value));
+        Ok(())
+    }
+
+    fn fire(&self, _: &Timer, _: &mut Context<'_, Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn heartbeat(&self, _: &[TaskTime<'_>], _: &mut Outputs) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn record_of(topic: &str, key: Vec<u8>, value: Vec<u8>) -> Output {
+    let partition = partition_for(&key, PARTITIONS);
+    Output { topic: Arc::from(topic), partition, key: Some(key), value: Some(value), headers: Vec::new() }
+}
+
+/// Dies the way a process does, with its transaction open and its offsets in it.
+struct DiesAfter(AtomicUsize);
+
+impl Observer for DiesAfter {
+    fn reached(&self, _: &str, step: Step, _: usize) {
+        if step == Step::OffsetsSent && self.0.fetch_sub(1, Ordering::Relaxed) == 1 {
+            panic!("killed by the test");
+        }
+    }
+}
+
+fn shop() -> MemoryBroker {
+    let broker = MemoryBroker::new(&MemoryClock::automatic(), 11);
+    for (name, policy) in [("numbers", "delete"), ("sums", "delete"), ("changelog", "compact")] {
+        let settings = BTreeMap::from([("cleanup.policy".to_owned(), policy.to_owned())]);
+        let topic = NewTopic { name: name.to_owned(), partitions: PARTITIONS, replication: 1, settings };
+        broker.create_topic(&topic).unwrap();
+    }
+    broker
+}
+
+fn settings(name: &str) -> WorkerSettings {
+    WorkerSettings {
+        processor: "sums".into(),
+        input: "numbers".into(),
+        changelog: "changelog".into(),
+        group: "summing".into(),
+        member: name.into(),
+        transactional_id: name.into(),
+        commit_interval: Duration::from_millis(5),
+        max_records: 100,
+        max_bytes: 1 << 20,
+        hot_states: 10,
+        session_timeout: Duration::from_millis(700),
+        transaction_timeout: Duration::from_secs(2),
+        start_from: StartFrom::Earliest,
+        accept_reset: false,
+        guards: Guards::default(),
+    }
+}
+
+fn work(
+    broker: &MemoryBroker,
+    name: &str,
+    observer: &dyn Observer,
+    health: &Health,
+) -> Result<(), RuntimeError> {
+    // Nothing of the former owner's is left: the changelog has to bring it all.
+    let open_store = |_| -> Result<Box<dyn StateStore>, StoreError> { Ok(Box::new(MemoryStore::default())) };
+    let (settings, metrics) = (settings(name), Metrics::default());
+    run_worker(&Worker {
+        broker,
+        processor: &Sums,
+        settings: &settings,
+        open_store: &open_store,
+        metrics: &metrics,
+        observer,
+        health,
+    })
+}
+
+/// Writes numbers, a few in each transaction.
+fn write(broker: &MemoryBroker, from: u64, to: u64) {
+    let settings =
+        ProducerSettings { transactional_id: "source".into(), transaction_timeout: Duration::from_secs(60) };
+    let mut producer = broker.producer(&settings).unwrap();
+    for first in (from..to).step_by(100) {
+        producer.begin().unwrap();
+        for number in first..(first + 100).min(to) {
+            let key = format!("key-{}", number % KEYS).into_bytes();
+            producer.send(&record_of("numbers", key, number.to_le_bytes().to_vec()), 0).unwrap();
+        }
+        producer.commit().unwrap();
+    }
+}
+
+/// The sums said so far, by key, in order.
+fn sums(broker: &MemoryBroker) -> BTreeMap<Vec<u8>, Vec<u64>> {
+    let mut reader = broker.reader().unwrap();
+    let starts: Vec<_> = (0..PARTITIONS).map(|partition| ("sums", partition, 0)).collect();
+    reader.assign(&starts).unwrap();
+    let (mut sums, mut ends) = (BTreeMap::<_, Vec<u64>>::new(), 0);
+    while ends < PARTITIONS {
+        match reader.poll(Duration::ZERO).unwrap() {
+            Some(Read::Record(SourceRecord { key, value, .. })) => {
+                let sum = u64::from_le_bytes(value.unwrap().try_into().unwrap());
+                sums.entry(key.unwrap()).or_default().push(sum);
+            }
+            Some(Read::End { .. }) => ends += 1,
+            None => {}
+        }
+    }
+    sums
+}
+
+/// What one who adds up by hand would have said.
+fn expected() -> BTreeMap<Vec<u8>, Vec<u64>> {
+    let mut sums = BTreeMap::<Vec<u8>, Vec<u64>>::new();
+    for number in 0..RECORDS {
+        let said = sums.entry(format!("key-{}", number % KEYS).into_bytes()).or_default();
+        said.push(said.last().unwrap_or(&0) + number);
+    }
+    sums
+}
+
+fn wait_for(what: &str, broker: &MemoryBroker, records: u64) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sums(broker).values().map(Vec::len).sum::<usize>() < usize::try_from(records).unwrap() {
+        assert!(Instant::now() < deadline, "{what}: not all was summed");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_worker_that_stops_leaves_its_share_to_the_other() {
+    let (broker, one, two) = (shop(), Health::default(), Health::default());
+    thread::scope(|scope| {
+        let stopping = scope.spawn(|| work(&broker, "one", &Silent, &one));
+        let staying = scope.spawn(|| work(&broker, "two", &Silent, &two));
+        write(&broker, 0, RECORDS / 2);
+        wait_for("both at work", &broker, RECORDS / 4);
+        one.stop();
+        stopping.join().unwrap().unwrap();
+        write(&broker, RECORDS / 2, RECORDS);
+        wait_for("one at work", &broker, RECORDS);
+        two.stop();
+        staying.join().unwrap().unwrap();
+    });
+    assert_eq!(sums(&broker), expected());
+}
+
+#[test]
+fn a_worker_that_dies_in_a_transaction_is_counted_once() {
+    let (broker, one, two) = (shop(), Health::default(), Health::default());
+    thread::scope(|scope| {
+        let dies = DiesAfter(AtomicUsize::new(20));
+        let (broker, one, two) = (&broker, &one, &two);
+        let dying = scope.spawn(move || work(broker, "one", &dies, one));
+        let staying = scope.spawn(move || work(broker, "two", &Silent, two));
+        write(broker, 0, RECORDS);
+        assert!(dying.join().is_err(), "it dies");
+        wait_for("the other one takes over", broker, RECORDS);
+        two.stop();
+        staying.join().unwrap().unwrap();
+    });
+    assert_eq!(sums(&broker), expected());
+    let committed: i64 = broker.group_offsets("summing", "numbers").values().sum();
+    let ends: i64 = (0..PARTITIONS).map(|one| broker.extent("numbers", one).unwrap().stable_end).sum();
+    assert!(committed > ends - i64::from(PARTITIONS) * 2, "the group has come to the end");
+}
