@@ -1,7 +1,7 @@
 //! Bytes to events and back, and bytes to stored state and back.
 //!
 //! Knows: the schemas of `schemas/`, Avro and JSON for what travels, postcard for what is stored, and
-//! the ids and fingerprints that are derived from content.
+//! fingerprints of content.
 //! Must not know: I/O of any kind, Kafka, RocksDB, a clock, or what an event means.
 //!
 //! A value on an inner topic is one byte schema version and then an Avro datum. Every decoder takes
@@ -19,8 +19,9 @@ use events::{DeadLetter, Event, Heartbeat, ProfileUpdate};
 use serde_json::Value;
 
 pub use avro::MAX_VALUE_BYTES;
-pub use content::{deterministic_id, fingerprint};
+pub use content::fingerprint;
 pub use error::CodecError;
+pub use events::deterministic_id;
 pub use subject::Subject;
 pub use wire::dead_letter::MAX_DEAD_LETTER_BYTES;
 
