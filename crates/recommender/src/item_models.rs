@@ -102,6 +102,13 @@ impl ItemModels {
         self.waiting.values().map(Vec::len).sum()
     }
 
+    /// The models alone, as a function of the epoch: without what waits and what is sealed beyond it.
+    #[must_use]
+    pub fn without_waiting(&self) -> Self {
+        let waiting = BTreeMap::new();
+        Self { waiting, sealed: self.epoch, epoch: self.epoch, ..self.clone() }
+    }
+
     /// The models of a tenant; `None` while nothing was learned from it.
     #[must_use]
     pub fn tenant(&self, tenant: &str) -> Option<&TenantModels> {

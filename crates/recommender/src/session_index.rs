@@ -78,9 +78,15 @@ struct SessionItem {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Products {
     numbers: BTreeMap<String, u32>,
-    names: Vec<String>,
-    uses: Vec<u32>,
+    by_number: Vec<Product>,
     free: Vec<u32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Product {
+    name: String,
+    /// Sessions that hold it.
+    uses: u32,
 }
 
 /// One session that is like the running one.
@@ -322,34 +328,32 @@ impl Session {
 
 impl Products {
     fn name(&self, product: u32) -> &str {
-        self.names.get(product as usize).map_or("", String::as_str)
+        self.by_number.get(product as usize).map_or("", |product| product.name.as_str())
     }
 
     /// The number of a product, used once more.
     fn take(&mut self, name: &str) -> u32 {
-        if let Some(&product) = self.numbers.get(name) {
-            self.uses[product as usize] += 1;
-            return product;
+        let known = self.numbers.get(name).copied();
+        let number = known.or_else(|| self.free.pop()).unwrap_or(self.by_number.len() as u32);
+        if self.by_number.len() <= number as usize {
+            self.by_number.resize_with(number as usize + 1, Product::default);
         }
-        let product = self.free.pop().unwrap_or(self.names.len() as u32);
-        if self.names.len() <= product as usize {
-            self.names.resize(product as usize + 1, String::new());
-            self.uses.resize(product as usize + 1, 0);
+        let product = &mut self.by_number[number as usize];
+        product.uses += 1;
+        if known.is_none() {
+            name.clone_into(&mut product.name);
+            self.numbers.insert(name.to_owned(), number);
         }
-        self.names[product as usize] = name.to_owned();
-        self.uses[product as usize] = 1;
-        self.numbers.insert(name.to_owned(), product);
-        product
+        number
     }
 
     /// Used once less; a number that nobody uses stands for another product next.
-    fn give_back(&mut self, product: u32) {
-        let Some(uses) = self.uses.get_mut(product as usize) else { return };
-        *uses = uses.saturating_sub(1);
-        if *uses == 0 {
-            let name = std::mem::take(&mut self.names[product as usize]);
-            self.numbers.remove(&name);
-            self.free.push(product);
+    fn give_back(&mut self, number: u32) {
+        let Some(product) = self.by_number.get_mut(number as usize) else { return };
+        product.uses = product.uses.saturating_sub(1);
+        if product.uses == 0 {
+            self.numbers.remove(&std::mem::take(&mut product.name));
+            self.free.push(number);
         }
     }
 }
