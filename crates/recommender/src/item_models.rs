@@ -71,7 +71,7 @@ impl ItemModels {
         Offered::Waits
     }
 
-    /// Seals every second that ended [`PATIENCE`] or longer before `stream_time`, the minimum over the
+    /// Seals every second that ended 30 seconds or longer before `stream_time`, the minimum over the
     /// partitions of `sessions`; true if the models changed.
     pub fn seal(&mut self, stream_time: EventTime) -> bool {
         let last = match stream_time {
