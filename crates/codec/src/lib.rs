@@ -1,10 +1,10 @@
 //! Bytes to events and back, and bytes to stored state and back.
 //!
 //! Knows: the schemas of `schemas/`, Avro and JSON for what travels, postcard for what is stored, and
-//! the ids and fingerprints that are derived from content.
+//! fingerprints of content.
 //! Must not know: I/O of any kind, Kafka, RocksDB, a clock, or what an event means.
 //!
-//! A value on an inner topic is one byte schema version and then an Avro datum. Every decoder takes
+//! A value on an inner topic is one byte schema version and then an Avro datum; outward it is JSON. Every decoder takes
 //! bytes from anywhere: it refuses what is too large, too short, too long or not in its schema with a
 //! [`CodecError`], never panics, and never quotes what it read.
 
@@ -15,12 +15,15 @@ pub mod stored;
 mod subject;
 mod wire;
 
-use events::{DeadLetter, Event, Heartbeat, ProfileUpdate};
+use events::{
+    AbandonedCart, DeadLetter, Event, Heartbeat, ProfileUpdate, Recommendation, SessionEntry, Suppression,
+};
 use serde_json::Value;
 
 pub use avro::MAX_VALUE_BYTES;
-pub use content::{deterministic_id, fingerprint};
+pub use content::fingerprint;
 pub use error::CodecError;
+pub use events::deterministic_id;
 pub use subject::Subject;
 pub use wire::dead_letter::MAX_DEAD_LETTER_BYTES;
 
@@ -92,6 +95,76 @@ pub fn decode_dead_letter(bytes: &[u8]) -> Result<DeadLetter, CodecError> {
     wire::dead_letter::decode(bytes)
 }
 
+/// The bytes of a session entry.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`]; [`CodecError::Unencodable`] when a number has no
+/// form on the wire or fields contradict each other.
+pub fn encode_session_entry(value: &SessionEntry) -> Result<Vec<u8>, CodecError> {
+    wire::session_event::encode(value)
+}
+
+/// The session entry in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one session entry of the version this build reads, and one whose kind and other fields
+/// contradict each other.
+pub fn decode_session_entry(bytes: &[u8]) -> Result<SessionEntry, CodecError> {
+    wire::session_event::decode(bytes)
+}
+
+/// The JSON of a recommendation.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`]; [`CodecError::Unencodable`] when a number has no
+/// form on the wire or fields contradict each other.
+pub fn encode_recommendation(value: &Recommendation) -> Result<Vec<u8>, CodecError> {
+    wire::recommendation::encode(value)
+}
+
+/// The recommendation in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one JSON object with the fields of the schema and no other.
+pub fn decode_recommendation(bytes: &[u8]) -> Result<Recommendation, CodecError> {
+    wire::recommendation::decode(bytes)
+}
+
+/// The JSON of a decision about an abandoned cart.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`]; [`CodecError::Unencodable`] when a number has no
+/// form on the wire or fields contradict each other.
+pub fn encode_abandoned_cart(value: &AbandonedCart) -> Result<Vec<u8>, CodecError> {
+    wire::abandoned_cart::encode(value)
+}
+
+/// The decision about an abandoned cart in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one JSON object with the fields of the schema and no other, and one whose action and reason contradict
+/// each other.
+pub fn decode_abandoned_cart(bytes: &[u8]) -> Result<AbandonedCart, CodecError> {
+    wire::abandoned_cart::decode(bytes)
+}
+
+/// The JSON of a suppression.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`]; [`CodecError::Unencodable`] when a number has no
+/// form on the wire or fields contradict each other.
+pub fn encode_suppression(value: &Suppression) -> Result<Vec<u8>, CodecError> {
+    wire::suppression::encode(value)
+}
+
+/// The suppression in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one JSON object with the fields of the schema and no other, and one that contradicts itself.
+pub fn decode_suppression(bytes: &[u8]) -> Result<Suppression, CodecError> {
+    wire::suppression::decode(bytes)
+}
+
 /// What `bytes` say, as JSON for a person: field names as in the schema, absent values as `null`, times
 /// in milliseconds since 1970.
 ///
@@ -103,5 +176,9 @@ pub fn to_json(subject: Subject, bytes: &[u8]) -> Result<Value, CodecError> {
         Subject::ProfileUpdate => wire::profile_update::to_json(&decode_profile_update(bytes)?),
         Subject::Heartbeat => wire::heartbeat::to_json(&decode_heartbeat(bytes)?),
         Subject::DeadLetter => wire::dead_letter::to_json(&decode_dead_letter(bytes)?),
+        Subject::SessionEvent => wire::session_event::to_json(&decode_session_entry(bytes)?),
+        Subject::Recommendation => wire::recommendation::to_json(&decode_recommendation(bytes)?),
+        Subject::AbandonedCart => wire::abandoned_cart::to_json(&decode_abandoned_cart(bytes)?),
+        Subject::Suppression => wire::suppression::to_json(&decode_suppression(bytes)?),
     }
 }

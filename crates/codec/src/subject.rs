@@ -11,12 +11,34 @@ pub enum Subject {
     Heartbeat,
     /// A refused record with the reason; JSON.
     DeadLetter,
+    /// What a visit was interested in; Avro.
+    SessionEvent,
+    /// Products to show; JSON.
+    Recommendation,
+    /// A reminder of a cart, or its taking back; JSON.
+    AbandonedCart,
+    /// A silence, explained; JSON.
+    Suppression,
 }
 
 impl Subject {
     /// Every subject.
-    pub const ALL: &'static [Self] =
-        &[Self::ClickstreamEvent, Self::ProfileUpdate, Self::Heartbeat, Self::DeadLetter];
+    pub const ALL: &'static [Self] = &[
+        Self::ClickstreamEvent,
+        Self::ProfileUpdate,
+        Self::Heartbeat,
+        Self::DeadLetter,
+        Self::SessionEvent,
+        Self::Recommendation,
+        Self::AbandonedCart,
+        Self::Suppression,
+    ];
+
+    /// Whether it travels as JSON, and not as Avro behind a version byte.
+    #[must_use]
+    pub fn is_json(self) -> bool {
+        matches!(self, Self::DeadLetter | Self::Recommendation | Self::AbandonedCart | Self::Suppression)
+    }
 
     /// The name of its folder in `schemas/`.
     #[must_use]
@@ -26,10 +48,14 @@ impl Subject {
             Self::ProfileUpdate => "profile-update",
             Self::Heartbeat => "heartbeat",
             Self::DeadLetter => "dead-letter",
+            Self::SessionEvent => "session-event",
+            Self::Recommendation => "recommendation",
+            Self::AbandonedCart => "abandoned-cart",
+            Self::Suppression => "suppression",
         }
     }
 
-    /// Its Avro schema as text. A dead letter's describes the JSON object.
+    /// Its Avro schema as text. That of a JSON subject describes the object.
     #[must_use]
     pub fn schema_text(self) -> &'static str {
         match self {
@@ -37,6 +63,10 @@ impl Subject {
             Self::ProfileUpdate => include_str!("../../../schemas/profile-update/v1.avsc"),
             Self::Heartbeat => include_str!("../../../schemas/heartbeat/v1.avsc"),
             Self::DeadLetter => include_str!("../../../schemas/dead-letter/v1.avsc"),
+            Self::SessionEvent => include_str!("../../../schemas/session-event/v1.avsc"),
+            Self::Recommendation => include_str!("../../../schemas/recommendation/v1.avsc"),
+            Self::AbandonedCart => include_str!("../../../schemas/abandoned-cart/v1.avsc"),
+            Self::Suppression => include_str!("../../../schemas/suppression/v1.avsc"),
         }
     }
 }

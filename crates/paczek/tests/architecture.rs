@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("events", &[]),
     ("ingest", &["events"]),
     ("profile-updater", &["events"]),
+    ("recommender", &["events"]),
     ("codec", &["events", "profile-updater"]),
     ("state-store", &[]),
     ("stream-runtime", &["state-store"]),
@@ -31,7 +32,7 @@ const OWNERS: &[(&str, &str)] = &[
 ];
 
 /// The crates that only decide, and the libraries of plain values that they may use for it.
-const PURE: &[&str] = &["events", "ingest", "profile-updater"];
+const PURE: &[&str] = &["events", "ingest", "profile-updater", "recommender"];
 const PURE_MAY_USE: &[&str] = &["jiff", "serde", "serde_json", "thiserror", "uuid", "xxhash-rust"];
 
 /// Names that do not say what is inside.

@@ -52,7 +52,7 @@ fn output(number: i32) -> Output {
 fn write(producer: &mut MemoryProducer, numbers: std::ops::Range<i32>) {
     producer.begin().unwrap();
     numbers.for_each(|number| producer.send(&output(number), 0).unwrap());
-    producer.commit().unwrap();
+    let _ = producer.commit().unwrap();
 }
 
 fn reader(broker: &MemoryBroker) -> MemoryReader {
@@ -99,7 +99,7 @@ fn a_partition_moves_only_once_its_owner_has_let_go_of_it() {
     let mut producer = producer(&broker, "id");
     producer.begin().unwrap();
     producer.send_offsets("topic", &BTreeMap::from([(2, 1)]), &fence).unwrap();
-    producer.commit().unwrap();
+    let _ = producer.commit().unwrap();
     one.acknowledge(&revoked).unwrap();
     assert_eq!(two.poll().unwrap(), Some(Rebalance::Assigned(vec![2, 3])));
     assert_eq!(two.committed(2).unwrap(), Some(1), "what it committed on the way counts");
@@ -125,7 +125,7 @@ fn offsets_outside_a_transaction_count_at_once_and_a_proof_of_nothing_is_not_loo
     producer.begin().unwrap();
     let nothing = member.no_fence().unwrap();
     producer.send_offsets("topic", &BTreeMap::from([(1, 4)]), &nothing).unwrap();
-    producer.commit().unwrap();
+    let _ = producer.commit().unwrap();
     assert_eq!(broker.group_offsets("group", "topic"), BTreeMap::from([(0, 3), (1, 4)]));
 }
 

@@ -140,7 +140,7 @@ fn write(broker: &MemoryBroker, from: u64, to: u64) {
             let key = format!("key-{}", number % KEYS).into_bytes();
             producer.send(&record_of("numbers", key, number.to_le_bytes().to_vec()), 0).unwrap();
         }
-        producer.commit().unwrap();
+        let _ = producer.commit().unwrap();
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::as_json;
+use super::json::reason;
 use crate::avro::refuse_large;
 use crate::{CodecError, Subject};
 
@@ -139,15 +140,6 @@ fn nibble(digit: u8) -> Option<u8> {
 
 fn malformed(reason: &'static str) -> CodecError {
     CodecError::Malformed { what: WHAT, reason }
-}
-
-/// serde_json's own messages may quote what was read, so they are told in our words.
-fn reason(error: &serde_json::Error) -> &'static str {
-    match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Data => "a field is missing, unknown, doubled or of another type",
-        _ => "it is not JSON",
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
+pub(crate) mod abandoned_cart;
 pub(crate) mod adaptors;
 pub(crate) mod dead_letter;
 pub(crate) mod event;
 pub(crate) mod heartbeat;
+mod json;
 pub(crate) mod profile_update;
+pub(crate) mod recommendation;
+pub(crate) mod session_event;
+pub(crate) mod suppression;
 
 use serde::Serialize;
 use serde_json::Value;

@@ -158,7 +158,7 @@ fn malformed(reason: &'static str) -> CodecError {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum CauseKind {
+pub(super) enum CauseKind {
     Event,
     Timer,
 }
@@ -176,8 +176,8 @@ struct SessionWire {
 mirror!(SessionWire, SessionView);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "CartView", rename = "CartView")]
-struct CartViewWire {
+#[serde(remote = "CartView", rename = "CartView", deny_unknown_fields)]
+pub(super) struct CartViewWire {
     cart_key: String,
     #[serde(with = "List::<CartLineWire>")]
     lines: Vec<CartLine>,
@@ -187,8 +187,8 @@ struct CartViewWire {
 mirror!(CartViewWire, CartView);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "CartLine", rename = "CartLine")]
-struct CartLineWire {
+#[serde(remote = "CartLine", rename = "CartLine", deny_unknown_fields)]
+pub(super) struct CartLineWire {
     product_id: String,
     variant_id: Option<String>,
     quantity: i32,
@@ -222,7 +222,8 @@ mirror!(AbandonmentWire, Abandonment);
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Stage", rename_all = "SCREAMING_SNAKE_CASE")]
-enum StageWire {
+pub(super) enum StageWire {
     Cart,
     Checkout,
 }
+mirror!(StageWire, Stage);

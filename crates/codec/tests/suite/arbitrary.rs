@@ -78,11 +78,11 @@ prop_compose! {
     }
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     vec(any::<char>(), 0..6).prop_map(String::from_iter)
 }
 
-fn maybe() -> impl Strategy<Value = Option<String>> {
+pub(crate) fn maybe() -> impl Strategy<Value = Option<String>> {
     of(text())
 }
 
@@ -94,8 +94,12 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![text().prop_map(String::into_bytes), vec(any::<u8>(), 0..20)]
 }
 
-fn time() -> impl Strategy<Value = EventTime> {
+pub(crate) fn time() -> impl Strategy<Value = EventTime> {
     prop_oneof![any::<i64>().prop_map(EventTime), Just(EventTime::MIN), Just(EventTime::MAX)]
+}
+
+pub(crate) fn kind() -> impl Strategy<Value = EventKind> {
+    select(EventKind::ALL)
 }
 
 fn channel() -> impl Strategy<Value = Channel> {
@@ -172,7 +176,7 @@ prop_compose! {
     }
 }
 
-fn cause() -> impl Strategy<Value = Cause> {
+pub(crate) fn cause() -> impl Strategy<Value = Cause> {
     prop_oneof![
         (text(), select(EventKind::ALL), time()).prop_map(|(event_id, kind, event_time)| Cause::Event {
             event_id,
@@ -190,7 +194,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn cart_view()(
+    pub(crate) fn cart_view()(
         cart_key in text(), lines in vec(cart_line(), 0..3), total_minor in any::<i64>(), currency in maybe(),
     ) -> CartView {
         CartView { cart_key, lines, total_minor, currency }

@@ -5,8 +5,10 @@ use apache_avro::Schema;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use codec::{
-    CodecError, Subject, decode_dead_letter, decode_event, decode_heartbeat, decode_profile_update,
-    encode_dead_letter, encode_event, encode_heartbeat, encode_profile_update,
+    CodecError, Subject, decode_abandoned_cart, decode_dead_letter, decode_event, decode_heartbeat,
+    decode_profile_update, decode_recommendation, decode_session_entry, decode_suppression,
+    encode_abandoned_cart, encode_dead_letter, encode_event, encode_heartbeat, encode_profile_update,
+    encode_recommendation, encode_session_entry, encode_suppression,
 };
 use serde_json::Value as Json;
 
@@ -17,8 +19,8 @@ pub(crate) fn schemas() -> PathBuf {
 
 /// The folders of `schemas/` that describe a subject, by name.
 pub(crate) fn subject_folders() -> Vec<PathBuf> {
-    let folders = entries(&schemas()).into_iter().filter(|path| path.is_dir() && !path.ends_with("topics"));
-    folders.collect()
+    let is_subject = |path: &PathBuf| path.join("v1.avsc").is_file() || path.join("examples").is_dir();
+    entries(&schemas()).into_iter().filter(is_subject).collect()
 }
 
 /// What stands in `folder`, by name.
@@ -52,7 +54,7 @@ pub(crate) fn as_avro(schema: &Schema, example: &Json) -> Value {
 
 /// An example as it travels, made without our own encoder.
 pub(crate) fn wire_bytes(subject: Subject, example: &Json) -> Vec<u8> {
-    if subject == Subject::DeadLetter {
+    if subject.is_json() {
         return serde_json::to_vec(example).unwrap();
     }
     let schema = Schema::parse_str(subject.schema_text()).unwrap();
@@ -69,6 +71,10 @@ pub(crate) fn through_the_domain(subject: Subject, bytes: &[u8]) -> Result<Vec<u
         Subject::ProfileUpdate => encode_profile_update(&decode_profile_update(bytes)?),
         Subject::Heartbeat => encode_heartbeat(&decode_heartbeat(bytes)?),
         Subject::DeadLetter => encode_dead_letter(&decode_dead_letter(bytes)?),
+        Subject::SessionEvent => encode_session_entry(&decode_session_entry(bytes)?),
+        Subject::Recommendation => encode_recommendation(&decode_recommendation(bytes)?),
+        Subject::AbandonedCart => encode_abandoned_cart(&decode_abandoned_cart(bytes)?),
+        Subject::Suppression => encode_suppression(&decode_suppression(bytes)?),
     }
 }
 

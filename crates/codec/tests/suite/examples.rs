@@ -6,7 +6,7 @@ use crate::contract::{as_avro, examples, schema, schemas, subject_folders, throu
 
 #[test]
 fn every_folder_has_a_schema_and_an_example() {
-    assert!(subject_folders().len() >= 6);
+    assert!(subject_folders().len() >= 10);
     for folder in subject_folders() {
         schema(&folder);
         assert!(!examples(&folder).is_empty(), "{} has no example", folder.display());

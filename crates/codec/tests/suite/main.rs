@@ -3,6 +3,7 @@
 
 mod arbitrary;
 mod contract;
+mod decisions;
 mod examples;
 mod golden;
 mod hostile;

@@ -117,8 +117,8 @@ impl Broker for MemoryBroker {
     }
 
     /// The seed is all that one such log can be told from another by.
-    fn log_name(&self, topic: &str) -> String {
-        format!("memory-{}/{topic}", self.shared.seed)
+    fn log_name(&self, topic: &str) -> Result<String, BrokerError> {
+        Ok(format!("memory-{}/{topic}", self.shared.seed))
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>, BrokerError> {

@@ -54,7 +54,7 @@ pub(crate) fn offsets_appear_only_with_the_commit<H: Harness>(harness: &H) {
     stage(&mut producer, &mut seat, &topic, 5);
     let open = seat.membership.committed(0);
     assert!(matches!(open, Err(BrokerError::NotYet(_))), "{open:?}");
-    producer.commit().unwrap();
+    let _ = producer.commit().unwrap();
     harness.until("committed", || matches!(seat.membership.committed(0), Ok(Some(5))));
     stage(&mut producer, &mut seat, &topic, 9);
     harness.kill(producer);

@@ -113,7 +113,7 @@ pub(crate) trait Harness {
         producer.begin().unwrap();
         values.iter().for_each(|value| producer.send(&output(topic, 0, "key", value), 0).unwrap());
         producer.drain().unwrap();
-        producer.commit().unwrap();
+        let _ = producer.commit().unwrap();
     }
 }
 

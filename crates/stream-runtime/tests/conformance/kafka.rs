@@ -45,6 +45,6 @@ impl Harness for OnKafka {
         producer.begin().unwrap();
         producer.send(&output(topic, 0, "filler", ""), 0).unwrap();
         producer.drain().unwrap();
-        producer.commit().unwrap();
+        let _ = producer.commit().unwrap();
     }
 }

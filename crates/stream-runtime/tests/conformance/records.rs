@@ -18,7 +18,7 @@ pub(crate) fn records_of_a_key_keep_their_order(harness: &impl Harness) {
             producer.send(&output(&topic, partition_for(key.as_bytes(), 3), &key, &value), 0).unwrap();
         }
         producer.drain().unwrap();
-        producer.commit().unwrap();
+        let _ = producer.commit().unwrap();
     }
     harness.until("500 records", || harness.read(&topic, 3).len() == 500);
     let mut last: BTreeMap<String, String> = BTreeMap::new();
@@ -43,7 +43,7 @@ pub(crate) fn a_record_comes_back_as_it_was_written(harness: &impl Harness) {
     }
     assert_eq!(producer.drain().unwrap(), BTreeMap::from([(1, 0), (2, 1), (3, 2)]), "marks");
     assert_eq!(producer.drain().unwrap(), BTreeMap::new(), "a mark is told once");
-    producer.commit().unwrap();
+    let _ = producer.commit().unwrap();
     harness.until("three records", || harness.read(&topic, 1).len() == 3);
     let read = harness.read(&topic, 1).into_iter().zip(0..);
     for ((record, offset), written) in read.zip([full, tombstone, keyless]) {
@@ -137,7 +137,7 @@ pub(crate) fn compaction_keeps_the_last_values<H: Harness>(harness: &H) {
         producer.begin().unwrap();
         producer.send(&output(&topic, 0, key, &value), 1).unwrap();
         let offset = producer.drain().unwrap()[&1];
-        producer.commit().unwrap();
+        let _ = producer.commit().unwrap();
         newest.insert(key.to_owned(), format!("{value}@{offset}"));
     }
     let kept = || -> Vec<(String, String)> {

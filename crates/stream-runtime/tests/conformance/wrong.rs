@@ -8,8 +8,8 @@ use stream_runtime::broker::memory::{
     MemoryBroker, MemoryFence, MemoryMembership, MemoryProducer, MemoryReader,
 };
 use stream_runtime::broker::{
-    Broker, BrokerError, Extent, GroupSettings, LogReader, Membership, ProducerSettings, Read, Rebalance,
-    TransactionalProducer,
+    Broker, BrokerError, Committed, Extent, GroupSettings, LogReader, Membership, ProducerSettings, Read,
+    Rebalance, TransactionalProducer,
 };
 use stream_runtime::{Output, StartFrom};
 
@@ -142,7 +142,7 @@ impl Broker for Faulty {
         Ok(FaultyProducer { inner: self.inner.producer(&settings)?, broker: self.clone(), sent: 0 })
     }
 
-    fn log_name(&self, topic: &str) -> String {
+    fn log_name(&self, topic: &str) -> Result<String, BrokerError> {
         self.inner.log_name(topic)
     }
 
@@ -234,7 +234,7 @@ struct FaultyProducer {
 impl FaultyProducer {
     fn commit_at_once(&mut self) -> Result<(), BrokerError> {
         if self.broker.fault == Fault::AllCommitsAtOnce {
-            self.inner.commit()?;
+            let _ = self.inner.commit()?;
             self.inner.begin()?;
         }
         Ok(())
@@ -277,7 +277,7 @@ impl TransactionalProducer for FaultyProducer {
         self.commit_at_once()
     }
 
-    fn commit(&mut self) -> Result<bool, BrokerError> {
+    fn commit(&mut self) -> Result<Committed, BrokerError> {
         self.inner.commit()
     }
 }

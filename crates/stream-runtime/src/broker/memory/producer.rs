@@ -6,7 +6,7 @@ use super::groups::MemoryFence;
 use super::state::State;
 use super::transactions::Session;
 use crate::Output;
-use crate::broker::{BrokerError, ProducerSettings, TransactionalProducer};
+use crate::broker::{BrokerError, Committed, ProducerSettings, TransactionalProducer};
 
 /// Writes in transactions. It goes like a process that dies: an open transaction stays open until its time is
 /// over or its id is given to somebody else.
@@ -84,9 +84,9 @@ impl TransactionalProducer for MemoryProducer {
         self.ask(Stage::InTransaction, |state, session| state.stage_offsets(session, topic, offsets, fence))
     }
 
-    fn commit(&mut self) -> Result<bool, BrokerError> {
+    fn commit(&mut self) -> Result<Committed, BrokerError> {
         self.ask(Stage::InTransaction, State::commit)?;
         self.stage = Stage::Ready;
-        Ok(false)
+        Ok(Committed::Clean)
     }
 }
