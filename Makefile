@@ -9,8 +9,8 @@ FORMAT ?= segment
 CHECKS ?= bans licenses sources
 NODES  ?= 1
 
-# Shows the tests as they run, and at the end how many ran.
-SUM := { print; fflush() } /^test result:/ { passed += $$4; failed += $$6 } \
+# How many tests ran, from what they printed.
+SUM := /^test result:/ { passed += $$4; failed += $$6 } \
        END { printf "%d passed, %d failed\n", passed, failed }
 
 SHELL := /bin/bash
@@ -34,7 +34,8 @@ test: tools-for-tests announce
 	cargo fmt --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked
-	set -o pipefail; cargo test --release --workspace --locked | awk '$(SUM)'
+	set -o pipefail; cargo test --release --workspace --locked | tee $(CARGO_TARGET_DIR)/tests.txt
+	@awk '$(SUM)' $(CARGO_TARGET_DIR)/tests.txt
 
 build: tools announce
 	cargo build --release --workspace --locked

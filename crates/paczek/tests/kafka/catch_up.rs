@@ -52,6 +52,12 @@ fn load_holding_back(shop: &Shop, records: Vec<RawRecord>) {
         write(shop, &mut others, through);
         if waves < 2 {
             settle(shop);
+            let noticed = shop
+                .records("profile-updates")
+                .iter()
+                .filter(|record| record.header("due").is_some())
+                .count();
+            assert!(waves > 0 || noticed == 0, "nothing is noticed before every partition has been heard of");
         }
         let behind = if others.is_empty() { EventTime::MAX } else { through.minus(HOUR) };
         write(shop, &mut held, behind);
@@ -70,8 +76,15 @@ fn write(shop: &Shop, records: &mut &[RawRecord], through: EventTime) {
     *records = later;
 }
 
-/// Waits until the workers have taken what there is, so that the held partition really is behind.
+/// Waits until the workers have taken what there is, so that the held partition really is behind. The last
+/// offset of a partition is the mark that ends a transaction.
 fn settle(shop: &Shop) {
-    let before = shop.committed(INGEST);
-    wait("the workers go ahead", || shop.committed(INGEST) > before && shop.committed(PROFILE_UPDATER) > 0);
+    for (processor, input) in [(INGEST, "clickstream"), (PROFILE_UPDATER, "events")] {
+        let ends = shop.extents(&shop.topic(input));
+        wait("the workers catch up", || {
+            let offsets = shop.group_offsets(processor);
+            let taken = |partition| offsets.get(partition).copied().unwrap_or(0);
+            ends.iter().all(|(partition, extent)| taken(partition) >= extent.stable_end - 1)
+        });
+    }
 }

@@ -100,6 +100,10 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = std::fs::read_to_string(self.log.with_extension("err")).unwrap_or_default();
+            eprintln!("{}:\n{said}\n{}", self.log.display(), self.notes().join("\n"));
+        }
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -152,7 +156,7 @@ impl Observer for Executor {
         // A stopped process goes on here, and is not stopped again.
         if due && !self.met.swap(true, Ordering::Relaxed) {
             // What was sent shall have left for the broker.
-            std::thread::park_timeout(Duration::from_millis(40));
+            std::thread::park_timeout(Duration::from_millis(250));
             self.note(&format!("{} {processor} {step:?} {transaction} {records}", self.fate.signal));
             signal(&self.fate.signal, std::process::id());
         }

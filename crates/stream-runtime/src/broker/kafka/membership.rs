@@ -39,7 +39,7 @@ impl KafkaMembership {
             .set("auto.offset.reset", "error");
         let alone = config.clone();
         config
-            .set("group.instance.id", &settings.member)
+            .set("client.id", &settings.member)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", session.to_string())
             .set("heartbeat.interval.ms", (session / 4).to_string())
