@@ -4,6 +4,7 @@
 //! writes no field names and would read old bytes as something else.
 
 use profile_updater::Profile;
+use recommender::{Customer, ItemModels};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -12,6 +13,13 @@ use crate::CodecError;
 const WHAT: &str = "stored state";
 /// The form of a profile that this version writes.
 const PROFILE_VERSION: u8 = 1;
+/// The form of a customer that this version writes.
+const CUSTOMER_VERSION: u8 = 1;
+/// The form of item models that this version writes.
+const MODELS_VERSION: u8 = 1;
+
+/// How far each origin of a source had got: source, origin, event time in milliseconds.
+pub type Heard = Vec<(String, i32, i64)>;
 
 /// The bytes of a profile.
 ///
@@ -27,6 +35,38 @@ pub fn encode_profile(profile: &Profile) -> Result<Vec<u8>, CodecError> {
 /// See [`decode`].
 pub fn decode_profile(bytes: &[u8]) -> Result<Profile, CodecError> {
     decode(PROFILE_VERSION, bytes)
+}
+
+/// The bytes of what is remembered of a customer to decide by.
+///
+/// # Errors
+/// See [`encode`].
+pub fn encode_customer(customer: &Customer) -> Result<Vec<u8>, CodecError> {
+    encode(CUSTOMER_VERSION, customer)
+}
+
+/// The customer in `bytes`.
+///
+/// # Errors
+/// See [`decode`].
+pub fn decode_customer(bytes: &[u8]) -> Result<Customer, CodecError> {
+    decode(CUSTOMER_VERSION, bytes)
+}
+
+/// The bytes of item models, with how far time had got when they had learned so much.
+///
+/// # Errors
+/// See [`encode`].
+pub fn encode_models(models: &ItemModels, heard: &Heard) -> Result<Vec<u8>, CodecError> {
+    encode(MODELS_VERSION, &(models, heard))
+}
+
+/// The item models in `bytes`.
+///
+/// # Errors
+/// See [`decode`].
+pub fn decode_models(bytes: &[u8]) -> Result<(ItemModels, Heard), CodecError> {
+    decode(MODELS_VERSION, bytes)
 }
 
 /// The bytes of `state`, behind the `version` of its type.

@@ -7,8 +7,6 @@ pub struct SessionEntry {
     pub profile: ProfileKey,
     /// When it happened.
     pub event_time: EventTime,
-    /// Newest event time its raw partition had shown before it.
-    pub frontier: EventTime,
     /// Number of the event in its profile: breaks ties inside a visit.
     pub sequence: u64,
     /// What is learned.

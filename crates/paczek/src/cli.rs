@@ -13,13 +13,14 @@ use serde::Serialize;
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::{Guards, Silent};
 
-pub use crate::run::Hooks;
+pub use crate::pipeline::Hooks;
 
 use crate::config::Config;
 use crate::digest::Digest;
+use crate::pipeline::Roles;
 use crate::problem::Problem;
 use crate::read::{Until, read_topic};
-use crate::run::{Roles, run};
+use crate::run::run;
 use crate::tap::Tap;
 use crate::{check, demo, load, profile, story, topics, topology};
 
@@ -63,6 +64,8 @@ enum Command {
     Ingest,
     /// Run the profile-updater only
     ProfileUpdater,
+    /// Run the recommender only
+    Recommender,
     /// Look at configuration and broker and say what is missing; changes nothing
     #[command(after_help = "Example:\n  PACZEK_KAFKA__BOOTSTRAP=broker:9092 paczek check")]
     Check,
@@ -150,6 +153,7 @@ impl Arguments {
             Command::Run => Ok(run(&self.config()?, Roles::All, hooks)?),
             Command::Ingest => Ok(run(&self.config()?, Roles::Ingest, hooks)?),
             Command::ProfileUpdater => Ok(run(&self.config()?, Roles::ProfileUpdater, hooks)?),
+            Command::Recommender => Ok(run(&self.config()?, Roles::Recommender, hooks)?),
             Command::Check => self.check(),
             Command::Topology => self.print(topology::picture(&self.config()?), |picture| picture.clone()),
             Command::Topics { action } => self.topics(action),

@@ -1,18 +1,25 @@
+mod span;
+mod text;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use events::EventTime;
 use profile_updater::{Notice, Rules};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use recommender::{ModelSettings, Speech};
+use serde::{Deserialize, Deserializer, Serialize};
 use stream_runtime::StartFrom;
 
+pub(crate) use span::Span;
+use text::{explain, is_value, set};
+
 use crate::problem::Problem;
+use crate::processors::CLICKSTREAM;
 
 /// Prefix of the environment variables that override the file: `PACZEK_KAFKA__BOOTSTRAP`.
 const ENVIRONMENT: &str = "PACZEK_";
-/// Of those, the ones that are the command line's: which file to read, and what to log.
-const NOT_VALUES: [&str; 2] = ["CONFIG", "LOG"];
 /// What fits into an event and, refused, into a dead letter, in bytes.
 const LARGEST_VALUE: usize = 1 << 20;
 /// Stands in for a value that is not to be read by others.
@@ -40,6 +47,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How profiles are kept.
     pub profiles: ProfilesConfig,
+    /// How decisions are made.
+    pub recommender: RecommenderConfig,
     /// How work is cut into transactions.
     pub transactions: TransactionsConfig,
 }
@@ -103,6 +112,30 @@ pub struct ProfilesConfig {
     pub threads: usize,
 }
 
+/// How decisions are made.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecommenderConfig {
+    /// What was due before is not said: an RFC 3339 time, or empty.
+    pub speak_after: String,
+    /// What was due longer ago is not said; counts for a live clickstream only.
+    pub max_decision_age: Span,
+    /// Products in one recommendation.
+    pub places: usize,
+    /// Least relevance of a product that is shown.
+    pub floor: f64,
+    /// Least value of a cart that is spoken about, in minor units.
+    pub cart_floor: i64,
+    /// A session teaches the item models for so long.
+    pub max_age: Span,
+    /// Sessions of one tenant that the item models keep.
+    pub max_sessions: usize,
+    /// Customers kept in memory for each partition.
+    pub hot: usize,
+    /// Worker threads.
+    pub threads: usize,
+}
+
 /// How work is cut into transactions.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -131,6 +164,7 @@ impl Default for Config {
             kafka: KafkaConfig::default(),
             sources: vec![SourceConfig::default()],
             profiles: ProfilesConfig::default(),
+            recommender: RecommenderConfig::default(),
             transactions: TransactionsConfig::default(),
         }
     }
@@ -168,6 +202,23 @@ impl Default for ProfilesConfig {
             notice_every_idle_period: false,
             hot: 100_000,
             cache_bytes: 64 << 20,
+            threads: 1,
+        }
+    }
+}
+
+impl Default for RecommenderConfig {
+    fn default() -> Self {
+        let (rules, models) = (recommender::Rules::default(), ModelSettings::default());
+        Self {
+            speak_after: String::new(),
+            max_decision_age: Span::minutes(60),
+            places: rules.places,
+            floor: rules.floor,
+            cart_floor: rules.cart_floor_minor,
+            max_age: Span::days(90),
+            max_sessions: models.max_sessions,
+            hot: 100_000,
             threads: 1,
         }
     }
@@ -246,6 +297,25 @@ impl Config {
         }
     }
 
+    /// What may be said, but for the reading of the clock.
+    ///
+    /// # Errors
+    /// When `speak_after` is no time.
+    pub(crate) fn speech(&self) -> Result<Speech, String> {
+        let after = self.recommender.speak_after.as_str();
+        let time = (!after.is_empty()).then(|| after.parse::<jiff::Timestamp>()).transpose();
+        let time = time.map_err(|_| {
+            "recommender.speak_after is no time such as 2026-03-01T00:00:00Z; leave it empty to say everything"
+        })?;
+        // Whoever reads history has its decisions late by nature.
+        let live = self.sources.iter().any(|source| source.name == CLICKSTREAM && source.kind == "live");
+        Ok(Speech {
+            speak_after: time.map(|time| EventTime(time.as_millisecond())),
+            max_decision_age: live.then(|| self.recommender.max_decision_age.millis()),
+            ..Speech::always()
+        })
+    }
+
     /// The configuration as it holds, in TOML, without secrets.
     #[must_use]
     pub fn redacted(&self) -> String {
@@ -272,7 +342,7 @@ impl Config {
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(format!("two sources are called {}; give each a name of its own", twice[0]));
         }
-        if !names.contains(&"clickstream") {
+        if !names.contains(&CLICKSTREAM) {
             return Err("no source is called clickstream; timers run on its time".into());
         }
         self.transactions.check()?;
@@ -287,6 +357,8 @@ impl Config {
         if !self.http.is_empty() && self.http.parse::<std::net::SocketAddr>().is_err() {
             return Err("http is an address and port such as 127.0.0.1:8480, or empty".into());
         }
+        self.speech()?;
+        self.recommender.check()?;
         self.profiles.check()
     }
 }
@@ -370,6 +442,45 @@ impl ProfilesConfig {
     }
 }
 
+impl RecommenderConfig {
+    pub(crate) fn rules(&self) -> recommender::Rules {
+        recommender::Rules {
+            places: self.places,
+            floor: self.floor,
+            cart_floor_minor: self.cart_floor,
+            ..recommender::Rules::default()
+        }
+    }
+
+    pub(crate) fn models(&self) -> ModelSettings {
+        ModelSettings {
+            max_age: self.max_age.millis(),
+            max_sessions: self.max_sessions,
+            ..ModelSettings::default()
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        within("recommender.places", self.places, 100)?;
+        within("recommender.max_sessions", self.max_sessions, 100_000_000)?;
+        within("recommender.hot", self.hot, 1_000_000_000)?;
+        within("recommender.threads", self.threads, 64)?;
+        within("recommender.max_age in milliseconds", self.max_age.0.as_millis(), 400 * 86_400_000)?;
+        within(
+            "recommender.max_decision_age in milliseconds",
+            self.max_decision_age.0.as_millis(),
+            400 * 86_400_000,
+        )?;
+        if !(0.0..=10.0).contains(&self.floor) {
+            return Err("recommender.floor is between 0 and 10".into());
+        }
+        if self.cart_floor < 0 {
+            return Err("recommender.cart_floor is 0 or more, in minor units".into());
+        }
+        Ok(())
+    }
+}
+
 impl TransactionsConfig {
     fn check(&self) -> Result<(), String> {
         within("transactions.max_records", self.max_records, 1_000_000)?;
@@ -408,50 +519,6 @@ fn plain(name: &str, text: &str) -> Result<(), String> {
     Err(format!("{name} is 1 to 64 letters, digits, dots, dashes or underscores"))
 }
 
-/// A length of time, written as `40ms`, `10s`, `30m` or `2h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(pub Duration);
-
-impl Span {
-    const fn minutes(minutes: u64) -> Self {
-        Self(Duration::from_secs(minutes * 60))
-    }
-
-    /// In milliseconds.
-    #[must_use]
-    pub fn millis(self) -> i64 {
-        i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX)
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}ms", self.0.as_millis())
-    }
-}
-
-impl Serialize for Span {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-        span.filter(|span| span.as_secs() < 400 * 86_400).map(Self).ok_or_else(|| {
-            serde::de::Error::custom("expected a length of time such as \"40ms\", \"10s\" or \"30m\"")
-        })
-    }
-}
-
-/// Kubernetes gives every container variables about services, also about one called paczek.
-fn is_value(path: &str) -> bool {
-    let of_a_service = ["SERVICE_", "PORT_"].iter().any(|start| path.starts_with(start)) || path == "PORT";
-    !NOT_VALUES.contains(&path) && !of_a_service
-}
-
 /// Numbers and flags as their text: that is what the client library takes.
 fn as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let text = |(name, value)| match value {
@@ -461,66 +528,6 @@ fn as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String
         _ => Err(serde::de::Error::custom(format!("kafka.properties: {name} is a text, a number or a flag"))),
     };
     BTreeMap::<String, toml::Value>::deserialize(deserializer)?.into_iter().map(text).collect()
-}
-
-/// Sets the value at a path such as `SOURCES__0__FORMAT`. The text is read as TOML where it is TOML, else as
-/// it stands.
-fn set(table: &mut toml::Table, path: &str, text: &str) -> Result<(), String> {
-    let parsed = toml::from_str::<toml::Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"));
-    let lower = path.to_lowercase();
-    let (parents, last) = lower.rsplit_once("__").unwrap_or(("", &lower));
-    let mut place = table;
-    let mut parts = parents.split("__").filter(|part| !part.is_empty()).peekable();
-    while let Some(part) = parts.next() {
-        let next = match parts.peek().map(|index| index.parse::<usize>()) {
-            Some(Ok(index)) => {
-                parts.next();
-                element(place, part, index)?
-            }
-            _ => place.entry(part).or_insert_with(|| toml::Table::new().into()),
-        };
-        place = next.as_table_mut().ok_or_else(|| format!("{part} is no table"))?;
-    }
-    // Kafka's own properties have dots and no upper case.
-    let property = parents.ends_with("properties");
-    let last = if property { last.replace('_', ".") } else { last.to_owned() };
-    let as_it_stands = || toml::Value::String(text.to_owned());
-    place.insert(last, parsed.filter(|_| !property).unwrap_or_else(as_it_stands));
-    Ok(())
-}
-
-fn element<'a>(table: &'a mut toml::Table, name: &str, index: usize) -> Result<&'a mut toml::Value, String> {
-    // A list that the file leaves out has the one element that is its default.
-    let list = table.entry(name).or_insert_with(|| toml::Value::Array(vec![toml::Table::new().into()]));
-    let list = list.as_array_mut().ok_or_else(|| format!("{name} is no list"))?;
-    if index > list.len() || index >= 100 {
-        return Err(format!("{name} has {} elements, so the next is number {}", list.len(), list.len()));
-    }
-    if index == list.len() {
-        list.push(toml::Table::new().into());
-    }
-    Ok(&mut list[index])
-}
-
-/// The parser's words with the place, and for an unknown field the known one that is nearest. The line itself
-/// is not repeated: a secret may stand in it.
-fn explain(error: &toml::de::Error, source: &str) -> String {
-    let place = error.span().and_then(|span| source.get(..span.start));
-    let place =
-        place.map_or_else(String::new, |before| format!("line {}: ", before.matches('\n').count() + 1));
-    let text = format!("{place}{}", error.message());
-    let mut names = text.split('`').skip(1).step_by(2);
-    let unknown = text.contains("unknown field").then(|| names.next()).flatten();
-    let nearest = unknown.and_then(|unknown| {
-        let known = names.map(|name| (strsim::osa_distance(unknown, name), name)).min();
-        known.filter(|(distance, name)| *distance <= 2.max(name.len() / 3)).map(|(_, name)| name)
-    });
-    match nearest {
-        Some(nearest) => format!("{text}; did you mean `{nearest}`?"),
-        None => text,
-    }
 }
 
 #[cfg(test)]

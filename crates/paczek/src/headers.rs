@@ -16,8 +16,10 @@ pub(crate) const FRONTIER: &str = "frontier";
 pub(crate) const LATE: &str = "late";
 /// Due time of the timer that caused the record, in milliseconds.
 pub(crate) const DUE: &str = "due";
-/// Deterministic id of what a timer caused.
+/// Deterministic id of a decision, and of what a timer caused.
 pub(crate) const ID: &str = "id";
+/// The one reading of the clock that a decision was made by, in milliseconds, where it looked at the clock.
+pub(crate) const CLOCK: &str = "clock";
 /// Where a refused record came from.
 pub(crate) const ORIGIN_TOPIC: &str = "origin-topic";
 /// See [`ORIGIN_TOPIC`].

@@ -1,23 +1,17 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use stream_runtime::{Health, Metrics};
+use stream_runtime::Health;
+
+use crate::pipeline::Observed;
 
 /// A worker that has not turned for so long is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What the routes look at.
-#[derive(Clone)]
-pub(crate) struct Observed {
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) workers: Arc<[Health]>,
-}
 
 /// The routes.
 pub(crate) fn router(observed: Observed) -> Router {

@@ -13,6 +13,7 @@ mod headers;
 mod http;
 mod input;
 mod load;
+mod pipeline;
 mod problem;
 mod processors;
 mod profile;

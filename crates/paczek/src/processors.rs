@@ -1,7 +1,9 @@
 //! The adapters: bytes in, a pure crate's decision, bytes out.
 
 mod ingest;
+mod item_models;
 mod profile_updater;
+mod recommender;
 
 use std::sync::Arc;
 
@@ -11,7 +13,9 @@ use stream_runtime::{Failure, Header, Output, SourceRecord, partition_for};
 use crate::headers;
 
 pub(crate) use ingest::IngestProcessor;
-pub(crate) use profile_updater::{Origins, ProfileProcessor};
+pub(crate) use item_models::{ITEM_MODELS, ModelTable};
+pub(crate) use profile_updater::{CLICKSTREAM, Origins, ProfileProcessor};
+pub(crate) use recommender::RecommenderProcessor;
 
 /// Longest part of a refused value that a dead letter carries, in bytes.
 const PAYLOAD_LIMIT: usize = 1 << 20;

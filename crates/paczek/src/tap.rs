@@ -8,7 +8,27 @@ use crate::headers;
 /// Shows the records of one topic, decoded.
 pub(crate) struct Tap {
     subject: Option<Subject>,
-    changelog: bool,
+    changelog: Option<Changelog>,
+}
+
+/// What the rows of a changelog are.
+#[derive(Clone, Copy)]
+enum Changelog {
+    Positions,
+    Profiles,
+    Customers,
+}
+
+impl Changelog {
+    fn of(config: &Config, topic: &str) -> Option<Self> {
+        if topic == config.topic("profile-updater-changelog") {
+            Some(Self::Profiles)
+        } else if topic == config.topic("recommender-changelog") {
+            Some(Self::Customers)
+        } else {
+            topic.ends_with("-changelog").then_some(Self::Positions)
+        }
+    }
 }
 
 impl Tap {
@@ -17,9 +37,13 @@ impl Tap {
             ("events", Subject::ClickstreamEvent),
             ("profile-updates", Subject::ProfileUpdate),
             ("dead-letters", Subject::DeadLetter),
+            ("sessions", Subject::SessionEvent),
+            ("recommendations", Subject::Recommendation),
+            ("abandoned-carts", Subject::AbandonedCart),
+            ("suppressions", Subject::Suppression),
         ];
         let subject = subjects.into_iter().find(|(name, _)| config.topic(name) == topic);
-        Self { subject: subject.map(|(_, subject)| subject), changelog: topic.ends_with("-changelog") }
+        Self { subject: subject.map(|(_, subject)| subject), changelog: Changelog::of(config, topic) }
     }
 
     /// The record as one JSON object.
@@ -36,14 +60,14 @@ impl Tap {
     }
 
     fn row_key<'a>(&self, key: &'a [u8]) -> &'a [u8] {
-        if self.changelog { stream_runtime::store_key(key).unwrap_or(b"(trailer)") } else { key }
+        if self.changelog.is_some() { stream_runtime::store_key(key).unwrap_or(b"(trailer)") } else { key }
     }
 
     fn value(&self, record: &SourceRecord, value: &[u8]) -> Value {
-        if self.changelog && record.key.as_deref().is_some_and(|key| stream_runtime::store_key(key).is_some())
+        if self.changelog.is_some()
+            && record.key.as_deref().is_some_and(|key| stream_runtime::store_key(key).is_some())
         {
-            let profile = codec::stored::decode_profile(value);
-            return profile.map_or_else(|_| text(value), |profile| json!(profile));
+            return self.state(value).unwrap_or_else(|| text(value));
         }
         let subject = if headers::is_heartbeat(record) { Some(Subject::Heartbeat) } else { self.subject };
         match subject {
@@ -51,6 +75,14 @@ impl Tap {
                 .unwrap_or_else(|error| json!({ "undecodable": error.to_string(), "bytes": value.len() })),
             None => serde_json::from_slice(value).unwrap_or_else(|_| text(value)),
         }
+    }
+
+    fn state(&self, value: &[u8]) -> Option<Value> {
+        Some(match self.changelog? {
+            Changelog::Profiles => json!(codec::stored::decode_profile(value).ok()?),
+            Changelog::Customers => json!(codec::stored::decode_customer(value).ok()?),
+            Changelog::Positions => return None,
+        })
     }
 }
 

@@ -17,13 +17,18 @@ macro_rules! declared {
     };
 }
 
-const DECLARED: [&str; 6] = declared![
+const DECLARED: [&str; 11] = declared![
     "clickstream",
     "events",
     "profile-updates",
     "dead-letters",
     "ingest-clickstream-changelog",
     "profile-updater-changelog",
+    "sessions",
+    "recommendations",
+    "abandoned-carts",
+    "suppressions",
+    "recommender-changelog",
 ];
 
 /// A topic: who writes and reads it, by which key, with which settings.
@@ -128,7 +133,8 @@ fn input_of(config: &Config, changelog: &str) -> Option<String> {
     };
     let mut sources = config.sources.iter();
     let ingest = sources.find_map(|source| of(&format!("ingest-{}", source.name), source.topic().to_owned()));
-    ingest.or_else(|| of("profile-updater", config.topic("events")))
+    let updater = || of("profile-updater", config.topic("events"));
+    ingest.or_else(updater).or_else(|| of("recommender", config.topic("profile-updates")))
 }
 
 /// Makes the missing topics; the others are left alone.
@@ -199,6 +205,20 @@ fn step(topic: &Topic, found: Option<TopicState>) -> Step {
     }
 }
 
+/// The item models learn from `sessions` after a loss, so it is kept at least as long as they remember.
+pub(crate) fn check_retention(broker: &KafkaBroker, config: &Config) -> Result<(), Problem> {
+    let (topic, wanted) = (config.topic("sessions"), config.recommender.max_age.millis());
+    let Some(found) = broker.topic_state(&topic)? else { return Ok(()) };
+    let retention = found.settings.get("retention.ms").and_then(|value| value.parse::<i64>().ok());
+    match retention {
+        Some(kept) if kept >= 0 && kept < wanted => Err(Problem::Config(format!(
+            "topic {topic} keeps records for {kept} ms and recommender.max_age is {wanted} ms: \
+             raise retention.ms of the topic, or lower max_age"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// The partitions of each topic the processors touch, checked against each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Partitions {
@@ -221,6 +241,7 @@ impl Partitions {
             partitions.same(source.topic(), &config.topic(&format!("ingest-{}-changelog", source.name)))?;
         }
         partitions.same(&config.topic("events"), &config.topic("profile-updater-changelog"))?;
+        partitions.same(&config.topic("profile-updates"), &config.topic("recommender-changelog"))?;
         Ok(partitions)
     }
 

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use recommender::Catalogue;
+
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::processors::{IngestProcessor, Origins, ProfileProcessor, Target};
+use crate::processors::{
+    ITEM_MODELS, IngestProcessor, ModelTable, Origins, ProfileProcessor, RecommenderProcessor, Target,
+};
 use crate::topics::Partitions;
 
 /// One processor with the names it has on the cluster.
@@ -13,6 +17,8 @@ pub(crate) struct Node<P> {
     pub(crate) input: String,
     pub(crate) changelog: String,
     pub(crate) threads: usize,
+    /// Decoded states kept in memory for each partition.
+    pub(crate) hot_states: usize,
     pub(crate) processor: P,
 }
 
@@ -20,6 +26,9 @@ pub(crate) struct Node<P> {
 pub(crate) struct Topology {
     pub(crate) ingest: Vec<Node<IngestProcessor>>,
     pub(crate) profile_updater: Node<ProfileProcessor>,
+    pub(crate) recommender: Node<RecommenderProcessor>,
+    /// What the recommender of this process has learned from `sessions`.
+    pub(crate) item_models: Arc<ModelTable>,
 }
 
 impl Topology {
@@ -28,42 +37,63 @@ impl Topology {
             let topic = config.topic(name);
             Target { partitions: partitions.count(&topic), topic: Arc::from(topic) }
         };
-        let mut ingest = Vec::new();
-        for source in &config.sources {
-            let name = format!("ingest-{}", source.name);
-            ingest.push(Node {
-                input: source.topic().to_owned(),
-                changelog: config.topic(&format!("{name}-changelog")),
-                threads: source.threads,
-                processor: IngestProcessor {
-                    name: name.clone(),
-                    frontier: format!("{}/frontier", source.name),
-                    source: source.source().map_err(Problem::Config)?,
-                    idle_patience: source.idle_patience.millis(),
-                    events: target("events"),
-                    dead_letters: target("dead-letters"),
-                },
-                name,
-            });
-        }
+        let sources = config.sources.iter();
+        let ingest = sources.map(|source| {
+            let processor = IngestProcessor {
+                name: format!("ingest-{}", source.name),
+                frontier: format!("{}/frontier", source.name),
+                source: source.source().map_err(Problem::Config)?,
+                idle_patience: source.idle_patience.millis(),
+                events: target("events"),
+                dead_letters: target("dead-letters"),
+            };
+            let name = processor.name.clone();
+            Ok(Node::new(config, &name, source.topic().to_owned(), processor).sized(source.threads, 1))
+        });
         let origins = config.sources.iter().map(|source| Origins {
             source: source.name.clone(),
             partitions: partitions.count(source.topic()),
             lateness: source.lateness.millis(),
         });
-        let profile_updater = Node {
-            name: "profile-updater".to_owned(),
-            input: config.topic("events"),
-            changelog: config.topic("profile-updater-changelog"),
-            threads: config.profiles.threads,
-            processor: ProfileProcessor {
-                rules: config.profiles.rules(),
-                origins: origins.collect(),
-                updates: target("profile-updates"),
-                dead_letters: target("dead-letters"),
-            },
+        let profiles = ProfileProcessor {
+            rules: config.profiles.rules(),
+            origins: origins.collect(),
+            updates: target("profile-updates"),
+            sessions: target("sessions"),
+            dead_letters: target("dead-letters"),
         };
-        Ok(Self { ingest, profile_updater })
+        let count = |name: &str| partitions.count(&config.topic(name));
+        let item_models =
+            Arc::new(ModelTable::new(config.recommender.models(), count("events"), count("sessions")));
+        let decisions = RecommenderProcessor {
+            models: Arc::clone(&item_models),
+            catalogue: Catalogue::default(),
+            rules: config.recommender.rules(),
+            speech: config.speech().map_err(Problem::Config)?,
+            recommendations: target("recommendations"),
+            abandoned_carts: target("abandoned-carts"),
+            suppressions: target("suppressions"),
+            dead_letters: target("dead-letters"),
+        };
+        let profile_updater = Node::new(config, "profile-updater", config.topic("events"), profiles);
+        let recommender = Node::new(config, "recommender", config.topic("profile-updates"), decisions);
+        Ok(Self {
+            ingest: ingest.collect::<Result<_, Problem>>()?,
+            profile_updater: profile_updater.sized(config.profiles.threads, config.profiles.hot),
+            recommender: recommender.sized(config.recommender.threads, config.recommender.hot),
+            item_models,
+        })
+    }
+}
+
+impl<P> Node<P> {
+    fn new(config: &Config, name: &str, input: String, processor: P) -> Self {
+        let changelog = config.topic(&format!("{name}-changelog"));
+        Self { name: name.to_owned(), input, changelog, threads: 1, hot_states: 1, processor }
+    }
+
+    fn sized(self, threads: usize, hot_states: usize) -> Self {
+        Self { threads, hot_states, ..self }
     }
 }
 
@@ -72,14 +102,22 @@ pub(crate) fn picture(config: &Config) -> String {
     let mut text = String::new();
     for source in &config.sources {
         let outputs = format!("{}, {}", config.topic("events"), config.topic("dead-letters"));
-        node(&mut text, source.topic(), &format!("ingest-{}", source.name), &outputs, config);
+        draw(&mut text, source.topic(), &format!("ingest-{}", source.name), &outputs, config);
     }
-    let outputs = format!("{}, {}", config.topic("profile-updates"), config.topic("dead-letters"));
-    node(&mut text, &config.topic("events"), "profile-updater", &outputs, config);
+    let all = |names: &[&str]| names.iter().map(|name| config.topic(name)).collect::<Vec<_>>().join(", ");
+    let outputs = all(&["profile-updates", "sessions", "dead-letters"]);
+    draw(&mut text, &config.topic("events"), "profile-updater", &outputs, config);
+    let outputs = all(&["recommendations", "abandoned-carts", "suppressions", "dead-letters"]);
+    draw(&mut text, &config.topic("profile-updates"), "recommender", &outputs, config);
+    text.push_str(&format!(
+        "{}\n  ══► {ITEM_MODELS} of every recommender  (all partitions, no group)\n        └─⇄ store {}/0, no changelog\n",
+        config.topic("sessions"),
+        config.state_dir.join(ITEM_MODELS).display(),
+    ));
     text
 }
 
-fn node(text: &mut String, input: &str, name: &str, outputs: &str, config: &Config) {
+fn draw(text: &mut String, input: &str, name: &str, outputs: &str, config: &Config) {
     let changelog = config.topic(&format!("{name}-changelog"));
     text.push_str(&format!(
         "{input}\n  └─► {name}  (group {app}-{name})\n        ├─► {outputs}\n        └─⇄ store {store}/<partition>, changelog {changelog}\n",

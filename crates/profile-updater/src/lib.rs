@@ -8,6 +8,7 @@ mod carts;
 mod duplicates;
 mod identity;
 mod idleness;
+mod interest;
 mod items;
 mod orders;
 mod profile;
@@ -15,5 +16,5 @@ mod rules;
 mod sessions;
 mod stamp;
 
-pub use profile::{Arrival, Outcome, Profile, apply, fire};
+pub use profile::{Applied, Arrival, Outcome, Profile, apply, fire};
 pub use rules::{Notice, Rules};

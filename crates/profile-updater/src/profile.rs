@@ -1,10 +1,11 @@
-use events::{Abandonment, Cause, Event, EventTime, ProfileKey, ProfileUpdate};
+use events::{Abandonment, Cause, Event, EventTime, ProfileKey, ProfileUpdate, SessionEntry};
 use serde::{Deserialize, Serialize};
 
 use crate::carts::Carts;
 use crate::duplicates::{Duplicates, Novelty};
 use crate::identity::Identity;
 use crate::idleness::Idleness;
+use crate::interest;
 use crate::items::Items;
 use crate::orders::Orders;
 use crate::rules::{Notice, Rules};
@@ -35,14 +36,23 @@ pub struct Arrival {
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The profile took it in and now looks like this.
-    Applied(Box<ProfileUpdate>),
+    /// The profile took it in.
+    Applied(Box<Applied>),
     /// It had been here before: nothing happened.
     Duplicate,
     /// Too old to be taken in: nothing happened.
     Late,
     /// Another event had its id: nothing happened.
     Conflict,
+}
+
+/// What an event that was taken in has to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// How the profile looks now.
+    pub update: ProfileUpdate,
+    /// What item models can learn from it, if anything.
+    pub session_entry: Option<SessionEntry>,
 }
 
 /// Takes an event into the profile of `key`.
@@ -68,7 +78,9 @@ pub fn apply(
         return Outcome::Duplicate;
     }
     profile.take_in(event, arrival, rules);
-    Outcome::Applied(Box::new(profile.view(key, event)))
+    let update = profile.view(key, event);
+    let session_entry = interest::entry(event, &update);
+    Outcome::Applied(Box::new(Applied { update, session_entry }))
 }
 
 /// Judges every silence that was over by `settled`, oldest first: the carts that were left in it.

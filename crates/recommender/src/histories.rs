@@ -159,7 +159,7 @@ fn models(chance: &mut Chance) -> ItemModels {
         };
         let at = EventTime(sequence as i64 * SECOND);
         let profile = ProfileKey::new("bakery", &format!("v{session}"));
-        models.offer(SessionEntry { profile, event_time: at, frontier: at, sequence, fact });
+        models.offer(SessionEntry { profile, event_time: at, sequence, fact }, at);
     }
     models.seal(EventTime::MAX);
     models

@@ -61,9 +61,10 @@ impl ItemModels {
         Self { settings, sealed: None, epoch: None, waiting: BTreeMap::new(), tenants: BTreeMap::new() }
     }
 
-    /// Takes an entry of `sessions`, which waits for its second to be sealed.
-    pub fn offer(&mut self, entry: SessionEntry) -> Offered {
-        let epoch = epoch_of(entry.event_time.max(entry.frontier.minus(PATIENCE)));
+    /// Takes an entry of `sessions`, which waits for its second to be sealed. `frontier` is the newest event time
+    /// that the event's raw partition had shown.
+    pub fn offer(&mut self, entry: SessionEntry, frontier: EventTime) -> Offered {
+        let epoch = epoch_of(entry.event_time.max(frontier.minus(PATIENCE)));
         if self.sealed.is_some_and(|sealed| epoch <= sealed) {
             return Offered::AfterSeal;
         }

@@ -57,10 +57,10 @@ impl StateDirectory {
         &self.instance
     }
 
-    /// Where the store of one task lives.
+    /// Where the stores are.
     #[must_use]
-    pub fn store(&self, processor: &str, partition: i32) -> PathBuf {
-        self.path.join(processor).join(partition.to_string())
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod broker;
 mod error;
+mod global;
 mod metrics;
 mod observer;
 mod partitioner;
@@ -22,6 +23,7 @@ mod trailer;
 mod worker;
 
 pub use error::RuntimeError;
+pub use global::{GlobalTable, GlobalWorker, run_global};
 pub use metrics::{Metric, Metrics};
 pub use observer::{Observer, Silent, Step};
 pub use partitioner::partition_for;

@@ -83,6 +83,7 @@ pub struct Context<'a, P: Processor> {
     pub(crate) states: &'a mut States<P::State>,
     pub(crate) processor: &'a P,
     pub(crate) time: &'a mut StreamTime,
+    pub(crate) clock: i64,
     pub(crate) outputs: &'a mut Outputs,
     pub(crate) metrics: &'a Metrics,
 }
@@ -99,6 +100,13 @@ impl<P: Processor> Context<'_, P> {
     /// The task's stream time.
     pub fn time(&mut self) -> &mut StreamTime {
         self.time
+    }
+
+    /// The one reading of this machine's clock in this transaction, in milliseconds since 1970. Two honest runs
+    /// differ in it, so what depends on it says so in a header.
+    #[must_use]
+    pub fn clock(&self) -> i64 {
+        self.clock
     }
 
     /// Event time through which timers fire now.

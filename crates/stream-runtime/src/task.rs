@@ -21,6 +21,8 @@ pub struct Task<P: Processor> {
     log: String,
     next_offset: i64,
     time: StreamTime,
+    /// The clock, as it was read for this cycle.
+    clock: i64,
     sequence: u64,
     states: States<P::State>,
     /// No timer of the store is due before this: keeps a scan from walking the rows that have fired.
@@ -58,6 +60,7 @@ impl<P: Processor> Task<P> {
             log: log.to_owned(),
             next_offset,
             time,
+            clock: i64::MIN,
             sequence,
             states: States::new(store, hot_states),
             timers_from: i64::MIN,
@@ -96,6 +99,11 @@ impl<P: Processor> Task<P> {
         self.changed
     }
 
+    /// Begins a cycle with the one reading of the clock that all of it is given, in milliseconds since 1970.
+    pub fn begin(&mut self, clock: i64) {
+        self.clock = clock;
+    }
+
     /// Takes one input record; one it has taken before is left alone.
     ///
     /// # Errors
@@ -110,8 +118,8 @@ impl<P: Processor> Task<P> {
         if record.offset < self.next_offset {
             return Ok(());
         }
-        let (states, time) = (&mut self.states, &mut self.time);
-        processor.process(record, &mut Context { states, processor, time, outputs, metrics })?;
+        let (states, time, clock) = (&mut self.states, &mut self.time, self.clock);
+        processor.process(record, &mut Context { states, processor, time, clock, outputs, metrics })?;
         self.next_offset = record.offset + 1;
         self.changed = true;
         Ok(())
@@ -133,8 +141,8 @@ impl<P: Processor> Task<P> {
         let Some(last) = due.last() else { return Ok(false) };
         self.timers_from = last.due;
         for timer in &due {
-            let (states, time) = (&mut self.states, &mut self.time);
-            processor.fire(timer, &mut Context { states, processor, time, outputs, metrics })?;
+            let (states, time, clock) = (&mut self.states, &mut self.time, self.clock);
+            processor.fire(timer, &mut Context { states, processor, time, clock, outputs, metrics })?;
             // The timer's row goes at the end of the cycle, also where the state has lost interest.
             self.states.changing(&timer.key, processor)?;
         }

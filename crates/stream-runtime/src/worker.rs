@@ -41,6 +41,12 @@ impl Default for Health {
 }
 
 impl Health {
+    /// Tells that it turns, and whether all it needs is there.
+    pub(crate) fn turned(&self, ready: bool) {
+        self.last_turn.store(now(), Ordering::Relaxed);
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
     /// Asks the worker to commit what it has and leave.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -254,6 +260,8 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
 
     fn cycle(&mut self) -> Result<(), RuntimeError> {
         self.cycle = Cycle::new();
+        let clock = now();
+        self.tasks.values_mut().for_each(|task| task.begin(clock));
         self.pass_idle_time();
         self.fire_due()?;
         self.take_records()?;

@@ -31,8 +31,6 @@ struct SessionWire {
     profile_id: String,
     #[serde(with = "Millis")]
     event_time: EventTime,
-    #[serde(with = "Millis")]
-    frontier: EventTime,
     sequence: i64,
     kind: KindWire,
     session_id: Option<String>,
@@ -70,7 +68,6 @@ impl TryFrom<&SessionEntry> for SessionWire {
             tenant_id: entry.profile.tenant().to_owned(),
             profile_id: entry.profile.id().to_owned(),
             event_time: entry.event_time,
-            frontier: entry.frontier,
             sequence,
             kind,
             session_id,
@@ -98,7 +95,6 @@ impl TryFrom<SessionWire> for SessionEntry {
         Ok(Self {
             profile: ProfileKey::new(&wire.tenant_id, &wire.profile_id),
             event_time: wire.event_time,
-            frontier: wire.frontier,
             sequence: u64::try_from(wire.sequence)
                 .map_err(|_| malformed(SUBJECT, "its sequence is negative"))?,
             fact,

@@ -68,7 +68,7 @@ fn a_score_that_json_cannot_write_is_refused() {
 
 prop_compose! {
     fn session_entry()(
-        (tenant, id, event_time, frontier) in (text(), text(), time(), time()),
+        (tenant, id, event_time) in (text(), text(), time()),
         sequence in 0..=i64::MAX as u64,
         fact in prop_oneof![
             of(text()).prop_map(|session_id| SessionFact::Forget { session_id }),
@@ -79,7 +79,7 @@ prop_compose! {
             ),
         ],
     ) -> SessionEntry {
-        SessionEntry { profile: ProfileKey::new(&tenant, &id), event_time, frontier, sequence, fact }
+        SessionEntry { profile: ProfileKey::new(&tenant, &id), event_time, sequence, fact }
     }
 }
 

@@ -5,13 +5,18 @@ use serde::Deserialize;
 
 use crate::contract::{entries, schemas};
 
-const TOPICS: [&str; 6] = [
+const TOPICS: [&str; 11] = [
+    "abandoned-carts",
     "clickstream",
     "dead-letters",
     "events",
     "ingest-clickstream-changelog",
     "profile-updater-changelog",
     "profile-updates",
+    "recommendations",
+    "recommender-changelog",
+    "sessions",
+    "suppressions",
 ];
 
 #[derive(Deserialize)]
@@ -64,7 +69,7 @@ fn every_schema_a_topic_names_exists() {
 #[test]
 fn outputs_count_for_the_digest_and_nothing_else_does() {
     let counted: Vec<_> = topics().into_iter().filter(|topic| topic.digest).map(|topic| topic.name).collect();
-    assert_eq!(counted, ["dead-letters", "events", "profile-updates"]);
+    assert_eq!(counted, ["dead-letters", "events", "profile-updates", "sessions"]);
 }
 
 fn topics() -> Vec<Topic> {

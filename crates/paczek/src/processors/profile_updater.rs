@@ -1,5 +1,5 @@
 use events::{EventTime, Heartbeat, OriginTime, ProfileKey, ProfileUpdate};
-use profile_updater::{Arrival, Outcome, Profile, Rules};
+use profile_updater::{Applied, Arrival, Outcome, Profile, Rules};
 use state_store::Timer;
 use stream_runtime::{Context, Failure, Metric, Outputs, Processor, SourceRecord, StreamTime, TaskTime};
 
@@ -16,6 +16,7 @@ pub(crate) struct ProfileProcessor {
     pub(crate) rules: Rules,
     pub(crate) origins: Vec<Origins>,
     pub(crate) updates: Target,
+    pub(crate) sessions: Target,
     pub(crate) dead_letters: Target,
 }
 
@@ -91,8 +92,9 @@ impl Processor for ProfileProcessor {
             partition: task.partition,
             time: EventTime(task.time.of(CLICKSTREAM, partitions)),
         };
-        let known = tasks.iter().map(heard).filter(|origin| origin.time > EventTime::MIN);
-        broadcast(&self.updates, CLICKSTREAM, known.collect(), outputs)
+        let known: Vec<_> = tasks.iter().map(heard).filter(|origin| origin.time > EventTime::MIN).collect();
+        broadcast(&self.sessions, CLICKSTREAM, known.clone(), outputs)?;
+        broadcast(&self.updates, CLICKSTREAM, known, outputs)
     }
 }
 
@@ -116,9 +118,7 @@ impl ProfileProcessor {
         let text = key.to_string().into_bytes();
         let profile = context.state(&text)?;
         match profile_updater::apply(profile, &key, event, arrival, &self.rules) {
-            Outcome::Applied(update) => {
-                context.emit(self.updates.keyed(text, codec::encode_profile_update(&update)?, Vec::new()));
-            }
+            Outcome::Applied(applied) => self.tell(record, text, &applied, context)?,
             Outcome::Duplicate => skip(context, "duplicate"),
             Outcome::Late => skip(context, "late"),
             Outcome::Conflict => {
@@ -126,6 +126,23 @@ impl ProfileProcessor {
                 return self.refuse(record, "EVENT_ID_CONFLICT", detail, context);
             }
         }
+        Ok(())
+    }
+
+    /// What an event taught, and how the profile looks now.
+    fn tell(
+        &self,
+        record: &SourceRecord,
+        key: Vec<u8>,
+        applied: &Applied,
+        context: &mut Context<'_, Self>,
+    ) -> Result<(), Failure> {
+        if let Some(entry) = &applied.session_entry {
+            let frontier = headers::read_number(record, headers::FRONTIER).unwrap_or(entry.event_time.0);
+            let headers = vec![headers::number(headers::FRONTIER, frontier)];
+            context.emit(self.sessions.keyed(key.clone(), codec::encode_session_entry(entry)?, headers));
+        }
+        context.emit(self.updates.keyed(key, codec::encode_profile_update(&applied.update)?, Vec::new()));
         Ok(())
     }
 

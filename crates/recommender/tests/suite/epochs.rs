@@ -5,9 +5,11 @@ use proptest::prelude::*;
 use recommender::{ItemModels, ModelSettings, Offered};
 
 type Line = (u8, u8, u8, i64, i64);
+/// An entry, and the newest event time that its raw partition had shown before it.
+type Framed = (SessionEntry, EventTime);
 
 /// The entries of each partition in the order of its log, with the frontier that their partition had shown.
-fn partitions(lines: &[Line], count: usize) -> Vec<Vec<SessionEntry>> {
+fn partitions(lines: &[Line], count: usize) -> Vec<Vec<Framed>> {
     let mut partitions = vec![Vec::new(); count];
     let mut frontiers: BTreeMap<usize, EventTime> = BTreeMap::new();
     for (number, (person, product, kind, time, late)) in lines.iter().enumerate() {
@@ -24,16 +26,15 @@ fn partitions(lines: &[Line], count: usize) -> Vec<Vec<SessionEntry>> {
             },
         };
         let profile = ProfileKey::new(["bakery", "oven"][usize::from(*person) % 2], &format!("a{person}"));
-        let entry =
-            SessionEntry { profile, event_time: at, frontier: *frontier, sequence: number as u64, fact };
+        let entry = SessionEntry { profile, event_time: at, sequence: number as u64, fact };
+        partitions[usize::from(*person) % count].push((entry, *frontier));
         *frontier = at.max(*frontier);
-        partitions[usize::from(*person) % count].push(entry);
     }
     partitions
 }
 
 /// Reads partitions in the order `steps` tell, sealing as stream time moves: the models at each epoch.
-fn read(partitions: &[Vec<SessionEntry>], steps: &[u8]) -> BTreeMap<i64, ItemModels> {
+fn read(partitions: &[Vec<Framed>], steps: &[u8]) -> BTreeMap<i64, ItemModels> {
     let settings = ModelSettings { max_age: 200 * SECOND, max_sessions: 6, ..ModelSettings::default() };
     let mut models = ItemModels::new(settings);
     let mut read = vec![0; partitions.len()];
@@ -42,11 +43,12 @@ fn read(partitions: &[Vec<SessionEntry>], steps: &[u8]) -> BTreeMap<i64, ItemMod
     while read.iter().zip(partitions).any(|(read, all)| *read < all.len()) {
         let open: Vec<usize> = (0..read.len()).filter(|p| read[*p] < partitions[*p].len()).collect();
         let partition = open[usize::from(*steps.next().unwrap()) % open.len()];
-        assert_eq!(models.offer(partitions[partition][read[partition]].clone()), Offered::Waits);
+        let (entry, frontier) = partitions[partition][read[partition]].clone();
+        assert_eq!(models.offer(entry, frontier), Offered::Waits);
         read[partition] += 1;
         // A partition promises the frontier of its next entry: nothing behind it has an earlier one. The
         // frontier is of a raw partition, so the promise is the least over all that still come.
-        let promise = |p: usize| partitions[p][read[p]..].iter().map(|entry| entry.frontier).min();
+        let promise = |p: usize| partitions[p][read[p]..].iter().map(|(_, frontier)| *frontier).min();
         let stream_time = (0..read.len()).filter_map(promise).min().unwrap_or(EventTime::MAX);
         if models.seal(stream_time) {
             at_epoch.insert(models.epoch().unwrap(), learned(&models));
@@ -91,10 +93,10 @@ proptest! {
 fn upto(lines: &[Line], epoch: i64) -> ItemModels {
     let settings = ModelSettings { max_age: 200 * SECOND, max_sessions: 6, ..ModelSettings::default() };
     let mut models = ItemModels::new(settings);
-    for entry in partitions(lines, 1).remove(0) {
-        let belongs = entry.event_time.max(entry.frontier.minus(30 * SECOND)).0.div_euclid(SECOND);
+    for (entry, frontier) in partitions(lines, 1).remove(0) {
+        let belongs = entry.event_time.max(frontier.minus(30 * SECOND)).0.div_euclid(SECOND);
         if belongs <= epoch {
-            models.offer(entry);
+            models.offer(entry, frontier);
         }
     }
     models.seal(EventTime::MAX);
@@ -104,11 +106,17 @@ fn upto(lines: &[Line], epoch: i64) -> ItemModels {
 #[test]
 fn an_entry_behind_the_seal_is_refused() {
     let mut models = ItemModels::new(ModelSettings::default());
-    models.offer(crate::seen("anna", "a", "bun", 100 * SECOND));
+    let at = |time| EventTime(time);
+    models.offer(crate::seen("anna", "a", "bun", 100 * SECOND), at(100 * SECOND));
     assert!(!models.seal(EventTime(131 * SECOND - 1)), "the second 100 ends at 101, and 30 more pass");
     assert!(models.seal(EventTime(131 * SECOND)));
     assert_eq!((models.epoch(), models.waiting()), (Some(100), 0));
-    assert_eq!(models.offer(crate::seen("anna", "a", "tart", 100 * SECOND + 999)), Offered::AfterSeal);
-    let late = SessionEntry { frontier: EventTime(131 * SECOND), ..crate::seen("anna", "a", "tart", 1) };
-    assert_eq!(models.offer(late), Offered::Waits, "an old entry belongs to its frontier less 30 seconds");
+    let behind = crate::seen("anna", "a", "tart", 100 * SECOND + 999);
+    assert_eq!(models.offer(behind, at(100 * SECOND + 999)), Offered::AfterSeal);
+    let late = crate::seen("anna", "a", "tart", 1);
+    assert_eq!(
+        models.offer(late, at(131 * SECOND)),
+        Offered::Waits,
+        "an old entry belongs to its frontier less 30 seconds"
+    );
 }

@@ -12,7 +12,6 @@ pub(crate) fn seen(profile: &str, session: &str, product: &str, at: i64) -> Sess
     SessionEntry {
         profile: ProfileKey::new("bakery", profile),
         event_time: EventTime(at),
-        frontier: EventTime(at),
         sequence: 0,
         fact: SessionFact::Seen {
             session_id: session.to_owned(),

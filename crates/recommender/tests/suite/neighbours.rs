@@ -52,7 +52,8 @@ fn score(sessions: &Sessions, window: &[&str], near: &[(usize, f64)], rarity: f6
 pub(crate) fn loaded(entries: impl IntoIterator<Item = SessionEntry>, settings: ModelSettings) -> ItemModels {
     let mut models = ItemModels::new(settings);
     entries.into_iter().for_each(|entry| {
-        models.offer(entry);
+        let frontier = entry.event_time;
+        models.offer(entry, frontier);
     });
     models.seal(EventTime::MAX);
     models

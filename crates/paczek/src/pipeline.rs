@@ -1,0 +1,204 @@
+//! The threads of one process: a worker for each share of each processor, and whoever keeps global tables.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use state_store::{RocksOptions, RocksStore, StateStore, StoreError};
+use stream_runtime::broker::Broker;
+use stream_runtime::{
+    GlobalWorker, Guards, Health, Metrics, Observer, Processor, RuntimeError, Worker, WorkerSettings,
+    run_global, run_worker,
+};
+
+use crate::config::Config;
+use crate::problem::Problem;
+use crate::processors::{ITEM_MODELS, IngestProcessor, ProfileProcessor, RecommenderProcessor};
+use crate::topology::{Node, Topology};
+
+/// Time between two snapshots of the item models.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
+/// Between two looks whether the item models have caught up.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Which processors a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Roles {
+    All,
+    Ingest,
+    ProfileUpdater,
+    Recommender,
+}
+
+/// What a test may hold or take away; nothing of it can be reached from outside.
+pub struct Hooks {
+    /// Sees every step of every transaction.
+    pub observer: Arc<dyn Observer>,
+    /// What holds exactly-once up.
+    pub guards: Guards,
+}
+
+/// What the threads show to those around them.
+#[derive(Clone)]
+pub(crate) struct Observed {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) workers: Arc<[Health]>,
+}
+
+/// What all threads of the process share.
+pub(crate) struct Pipeline<'a, B> {
+    pub(crate) config: &'a Config,
+    pub(crate) hooks: &'a Hooks,
+    pub(crate) broker: &'a B,
+    pub(crate) topology: &'a Topology,
+    /// Where the stores are.
+    pub(crate) directory: &'a Path,
+    /// Name of this instance.
+    pub(crate) instance: &'a str,
+    pub(crate) roles: Roles,
+    pub(crate) rocks: RocksOptions,
+}
+
+/// A thread's place: its processor and its number among those of the same kind.
+enum Post<'a> {
+    Ingest(&'a Node<IngestProcessor>, usize),
+    ProfileUpdater(&'a Node<ProfileProcessor>, usize),
+    ItemModels,
+    Recommender(&'a Node<RecommenderProcessor>, usize),
+}
+
+impl<'a, B: Broker> Pipeline<'a, B> {
+    /// Runs every thread while `meanwhile` runs on this one; when that returns, all of them are asked to stop.
+    /// `meanwhile` is given what they show, and whether one of them has ended by itself.
+    pub(crate) fn run<T>(
+        &self,
+        meanwhile: impl FnOnce(&Observed, &dyn Fn() -> bool) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let posts = self.posts();
+        let observed = Observed {
+            metrics: Arc::new(Metrics::default()),
+            workers: posts.iter().map(|_| Health::default()).collect(),
+        };
+        thread::scope(|scope| {
+            let observed = &observed;
+            let mut threads = Vec::new();
+            for (number, post) in posts.iter().enumerate() {
+                threads.push(scope.spawn(move || self.work(post, observed, number)));
+            }
+            let answer = meanwhile(observed, &|| threads.iter().any(thread::ScopedJoinHandle::is_finished));
+            observed.workers.iter().for_each(Health::stop);
+            let ends = threads.into_iter().map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Problem::Failed("a worker panicked; please report it".into())))
+            });
+            ends.collect::<Result<Vec<()>, _>>().and(answer)
+        })
+    }
+
+    fn posts(&self) -> Vec<Post<'a>> {
+        let (topology, all) = (self.topology, self.roles == Roles::All);
+        let mut posts = Vec::new();
+        if all || self.roles == Roles::Ingest {
+            for node in &topology.ingest {
+                posts.extend((0..node.threads).map(|number| Post::Ingest(node, number)));
+            }
+        }
+        if all || self.roles == Roles::ProfileUpdater {
+            let node = &topology.profile_updater;
+            posts.extend((0..node.threads).map(|number| Post::ProfileUpdater(node, number)));
+        }
+        if all || self.roles == Roles::Recommender {
+            let node = &topology.recommender;
+            posts.push(Post::ItemModels);
+            posts.extend((0..node.threads).map(|number| Post::Recommender(node, number)));
+        }
+        posts
+    }
+
+    fn work(&self, post: &Post<'_>, observed: &Observed, place: usize) -> Result<(), Problem> {
+        let health = &observed.workers[place];
+        let (name, ended) = match post {
+            Post::Ingest(node, number) => (&node.name, self.run_node(node, *number, observed, health)),
+            Post::ProfileUpdater(node, number) => {
+                (&node.name, self.run_node(node, *number, observed, health))
+            }
+            Post::ItemModels => (&ITEM_MODELS.to_owned(), self.follow_sessions(observed, health)),
+            Post::Recommender(node, number) => {
+                // It decides nothing before the models have learned what was there at the start.
+                let models = place - 1 - number;
+                while !observed.workers[models].is_ready() && !health.is_stopping() {
+                    thread::sleep(LOOK);
+                }
+                (&node.name, self.run_node(node, *number, observed, health))
+            }
+        };
+        ended.inspect_err(|error| tracing::error!(processor = name, %error, "worker stopped"))
+    }
+
+    fn run_node<P: Processor>(
+        &self,
+        node: &Node<P>,
+        number: usize,
+        observed: &Observed,
+        health: &Health,
+    ) -> Result<(), Problem> {
+        let settings = self.settings(node, number)?;
+        let open_store = |partition| self.open_store(&self.store(&node.name, partition));
+        Ok(run_worker(&Worker {
+            broker: self.broker,
+            processor: &node.processor,
+            settings: &settings,
+            open_store: &open_store,
+            metrics: &observed.metrics,
+            observer: &*self.hooks.observer,
+            health,
+        })?)
+    }
+
+    fn follow_sessions(&self, observed: &Observed, health: &Health) -> Result<(), Problem> {
+        let topic = self.config.topic("sessions");
+        let store = self.open_store(&self.store(ITEM_MODELS, 0)).map_err(RuntimeError::from)?;
+        Ok(run_global(GlobalWorker {
+            broker: self.broker,
+            table: &*self.topology.item_models,
+            name: ITEM_MODELS,
+            topic: &topic,
+            store: Some(store),
+            snapshot_interval: SNAPSHOT_INTERVAL,
+            metrics: &observed.metrics,
+            health,
+        })?)
+    }
+
+    fn store(&self, name: &str, partition: i32) -> PathBuf {
+        self.directory.join(name).join(partition.to_string())
+    }
+
+    fn open_store(&self, path: &Path) -> Result<Box<dyn StateStore>, StoreError> {
+        Ok(Box::new(RocksStore::open(path, &self.rocks)?))
+    }
+
+    fn settings<P>(&self, node: &Node<P>, number: usize) -> Result<WorkerSettings, Problem> {
+        let (config, transactions) = (self.config, &self.config.transactions);
+        let member = format!("{}-{}-{}-{number}", config.application, node.name, self.instance);
+        Ok(WorkerSettings {
+            processor: node.name.clone(),
+            input: node.input.clone(),
+            changelog: node.changelog.clone(),
+            group: format!("{}-{}", config.application, node.name),
+            transactional_id: member.clone(),
+            member,
+            commit_interval: transactions.interval.0,
+            max_records: transactions.max_records,
+            max_bytes: transactions.max_bytes,
+            hot_states: node.hot_states,
+            session_timeout: transactions.session_timeout.0,
+            transaction_timeout: transactions.timeout.0,
+            start_from: config.start().map_err(Problem::Config)?,
+            accept_reset: config.accept_reset,
+            guards: self.hooks.guards,
+        })
+    }
+}
