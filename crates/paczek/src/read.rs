@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use stream_runtime::SourceRecord;
-use stream_runtime::broker::kafka::KafkaBroker;
-use stream_runtime::broker::{Broker as _, LogReader as _, Read};
+use stream_runtime::broker::{Broker, LogReader as _, Read};
 
 use crate::problem::Problem;
 
@@ -23,8 +22,8 @@ pub(crate) enum Until {
 
 /// Hands every committed record of `topic` to `take`, each partition in order, until `take` breaks off.
 /// With `only`, of that partition.
-pub(crate) fn read_topic(
-    broker: &KafkaBroker,
+pub(crate) fn read_topic<B: Broker>(
+    broker: &B,
     topic: &str,
     only: Option<i32>,
     until: Until,
