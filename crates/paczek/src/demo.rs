@@ -149,7 +149,7 @@ impl<'a, P: Processor> Stage<'a, P> {
             task.seal(processor, "demo").map_err(failed)?;
             task.committed(0).map_err(failed)?;
         }
-        outputs.take().for_each(|output| logs.append(output, 0));
+        outputs.take().into_iter().for_each(|output| logs.append(output, 0));
         Ok(moved)
     }
 }

@@ -1,9 +1,9 @@
 /// A step in the life of one transaction, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// A record or timer has been taken and its outputs are on their way.
+    /// A record or timer has been taken; its outputs wait for the end of the cycle.
     Processing,
-    /// The changelog records are on their way.
+    /// Outputs and changelog records are on their way.
     Sealed,
     /// Outputs and changelog are acknowledged.
     Drained,

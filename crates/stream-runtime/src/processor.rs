@@ -129,12 +129,20 @@ impl<P: Processor> Context<'_, P> {
 #[derive(Debug, Default)]
 pub struct Outputs {
     records: Vec<Output>,
+    bytes: usize,
 }
 
 impl Outputs {
     /// Writes one more.
     pub fn push(&mut self, output: Output) {
+        self.bytes += output.bytes();
         self.records.push(output);
+    }
+
+    /// How much waits to be taken, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Writes a record without key into every partition of a topic.
@@ -150,8 +158,12 @@ impl Outputs {
         }
     }
 
-    /// Takes what was written so far.
-    pub fn take(&mut self) -> std::vec::Drain<'_, Output> {
-        self.records.drain(..)
+    /// Takes what was written so far, partition by partition, each in order. A client that is handed a partition's
+    /// records one after the other sends them in one request, and does not spin while a first one is under way.
+    pub fn take(&mut self) -> Vec<Output> {
+        self.bytes = 0;
+        let mut records = std::mem::take(&mut self.records);
+        records.sort_by(|one, other| (&one.topic, one.partition).cmp(&(&other.topic, other.partition)));
+        records
     }
 }

@@ -32,7 +32,7 @@ impl SourceRecord {
     /// Bytes of key and value.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+        bytes(&self.key, &self.value)
     }
 }
 
@@ -49,4 +49,16 @@ pub struct Output {
     pub value: Option<Vec<u8>>,
     /// Its headers, in order.
     pub headers: Vec<Header>,
+}
+
+impl Output {
+    /// Bytes of key and value.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        bytes(&self.key, &self.value)
+    }
+}
+
+fn bytes(key: &Option<Vec<u8>>, value: &Option<Vec<u8>>) -> usize {
+    key.as_ref().map_or(0, Vec::len) + value.as_ref().map_or(0, Vec::len)
 }

@@ -275,7 +275,6 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             let due = task.fire_due(processor, &mut self.outputs, metrics);
             fired |= due.map_err(|source| failed(settings, source))?;
         }
-        self.send_outputs()?;
         if fired {
             self.given.observer.reached(&settings.processor, Step::Processing, self.cycle.records);
         }
@@ -285,7 +284,9 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
     fn take_records(&mut self) -> Result<(), RuntimeError> {
         let settings = self.given.settings;
         let deadline = self.cycle.begun + settings.commit_interval;
-        while self.cycle.records < settings.max_records && self.cycle.bytes < settings.max_bytes {
+        while self.cycle.records < settings.max_records
+            && self.cycle.bytes.max(self.outputs.bytes()) < settings.max_bytes
+        {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.reader.poll(left)? {
                 Some(Read::Record(record)) => self.take(&record)?,
@@ -317,7 +318,6 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         self.cycle.records += 1;
         self.cycle.bytes += record.bytes();
         self.cycle.oldest = self.cycle.oldest.or(Some(record.timestamp));
-        self.send_outputs()?;
         self.given.observer.reached(&settings.processor, Step::Processing, self.cycle.records);
         if self.cycle.records.is_multiple_of(POLL_GROUP_EVERY) {
             self.hear_group()?;
@@ -450,12 +450,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
     }
 
     fn send_outputs(&mut self) -> Result<(), RuntimeError> {
-        let outputs: Vec<_> = self.outputs.take().collect();
-        if outputs.is_empty() {
-            return Ok(());
-        }
-        self.begin_transaction()?;
-        for output in outputs {
+        for output in self.outputs.take() {
             self.producer.send(&output, 0)?;
             self.given.metrics.add(
                 Metric::RecordsWritten,

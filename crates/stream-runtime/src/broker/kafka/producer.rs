@@ -37,7 +37,7 @@ impl KafkaProducer {
             .set("transaction.timeout.ms", timeout.to_string())
             .set("message.timeout.ms", (timeout * 8 / 10).to_string());
         for (name, value) in [
-            ("linger.ms", "2"),
+            ("linger.ms", "3"),
             ("retry.backoff.ms", "5"),
             ("batch.size", "524288"),
             ("compression.type", "lz4"),
