@@ -138,6 +138,8 @@ struct Shift<'a, B: Broker, P: Processor> {
     given: &'a Worker<'a, B, P>,
     input: Arc<str>,
     changelog: Arc<str>,
+    /// The cluster and topic of the changelog.
+    log: Arc<str>,
     membership: B::Membership,
     reader: B::Reader,
     producer: B::Producer,
@@ -193,6 +195,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         Ok(Self {
             input: Arc::from(settings.input.as_str()),
             changelog: Arc::from(settings.changelog.as_str()),
+            log: given.broker.log_name(&settings.changelog)?.into(),
             membership,
             reader: given.broker.reader()?,
             producer,
