@@ -14,6 +14,7 @@ use crate::broker::{
 };
 use crate::processor::{Failure, Outputs, Processor, TaskTime};
 use crate::task::Task;
+use crate::worker::telemetry::Gauges;
 use crate::{Metric, Metrics, Observer, RuntimeError, SourceRecord, Step, WorkerSettings};
 
 /// Waits between two tries of something that is not possible yet.
@@ -150,7 +151,7 @@ struct Shift<'a, B: Broker, P: Processor> {
     idle: BTreeMap<i32, Idle>,
     outputs: Outputs,
     cycle: Cycle,
-    gauged: Option<Instant>,
+    gauges: Gauges<'a>,
 }
 
 /// What the open transaction has taken so far.
@@ -205,7 +206,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             idle: BTreeMap::new(),
             outputs: Outputs::default(),
             cycle: Cycle::new(),
-            gauged: None,
+            gauges: Gauges::of(given.metrics),
             given,
         })
     }
@@ -246,6 +247,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
                     self.owned.remove(partition);
                     self.tasks.remove(partition);
                     self.idle.remove(partition);
+                    self.gauges.close(*partition);
                 }
             }
         }
