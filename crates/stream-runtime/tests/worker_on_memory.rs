@@ -188,6 +188,15 @@ fn wait_for(what: &str, broker: &MemoryBroker, records: u64) {
     wait_until(what, || sums(broker).values().map(Vec::len).sum::<usize>() >= records);
 }
 
+/// Stops a worker also where the test has failed: nobody would wait for its thread in vain.
+struct Ends<'a>(&'a Health);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so() {
@@ -200,6 +209,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 fn a_worker_that_stops_leaves_its_share_to_the_other() {
     let (broker, one, two) = (shop(), Health::default(), Health::default());
     thread::scope(|scope| {
+        let _ends = [Ends(&one), Ends(&two)];
         let stopping = scope.spawn(|| work(&broker, "one", &Silent, &one));
         let staying = scope.spawn(|| work(&broker, "two", &Silent, &two));
         write(&broker, 0, RECORDS / 2);
@@ -220,6 +230,7 @@ fn a_worker_that_dies_in_a_transaction_is_counted_once() {
     thread::scope(|scope| {
         let dies = DiesAfter(AtomicUsize::new(20));
         let (broker, one, two) = (&broker, &one, &two);
+        let _ends = [Ends(one), Ends(two)];
         let dying = scope.spawn(move || work(broker, "one", &dies, one));
         let staying = scope.spawn(move || work(broker, "two", &Silent, two));
         write(broker, 0, RECORDS);
@@ -247,6 +258,7 @@ fn a_worker_shows_gauges_of_the_partitions_that_it_holds_and_of_no_others() {
     let (of_one, of_two) = (Metrics::default(), Metrics::default());
     let all = (0..PARTITIONS).map(|partition| partition.to_string()).collect::<BTreeSet<_>>();
     thread::scope(|scope| {
+        let _ends = [Ends(&one), Ends(&two)];
         let first = scope.spawn(|| work_measured(&broker, "one", &Silent, &one, &of_one));
         wait_until("alone it holds them all", || shown(&of_one) == all);
         let second = scope.spawn(|| work_measured(&broker, "two", &Silent, &two, &of_two));
