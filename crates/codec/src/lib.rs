@@ -1,7 +1,6 @@
 //! Bytes to events and back, and bytes to stored state and back.
 //!
-//! Knows: the schemas of `schemas/`, Avro and JSON for what travels, postcard for what is stored, and
-//! fingerprints of content.
+//! Knows: the schemas of `schemas/`, Avro and JSON for what travels, postcard for what is stored.
 //! Must not know: I/O of any kind, Kafka, RocksDB, a clock, or what an event means.
 //!
 //! A value on an inner topic is one byte schema version and then an Avro datum; outward it is JSON. Every decoder takes
@@ -9,7 +8,6 @@
 //! [`CodecError`], never panics, and never quotes what it read.
 
 mod avro;
-mod content;
 mod error;
 pub mod stored;
 mod subject;
@@ -21,7 +19,6 @@ use events::{
 use serde_json::Value;
 
 pub use avro::MAX_VALUE_BYTES;
-pub use content::fingerprint;
 pub use error::CodecError;
 pub use events::deterministic_id;
 pub use subject::Subject;

@@ -260,9 +260,8 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
-    #[test]
-    fn every_canonical_field_is_read() {
-        let item = Item {
+    fn item() -> Item {
+        Item {
             product_id: "boots".into(),
             variant_id: Some("42".into()),
             name: Some("Boots".into()),
@@ -275,7 +274,64 @@ mod tests {
             coupon: Some("SPRING".into()),
             url: Some("https://shop/boots".into()),
             image_url: Some("https://b.jpg".into()),
-        };
+        }
+    }
+
+    fn cart() -> Cart {
+        Cart {
+            cart_id: Some("c".into()),
+            op: CartOp::SetQuantity,
+            total_minor: Some(17_980),
+            checkout_id: Some("k".into()),
+            cart_url: Some("https://c".into()),
+        }
+    }
+
+    fn order() -> Order {
+        Order {
+            order_id: "o".into(),
+            status: "draft".into(),
+            coupons: vec!["SPRING".into()],
+            ..Order::default()
+        }
+    }
+
+    fn list() -> ListContext {
+        ListContext {
+            list_id: Some("l".into()),
+            query: Some("boots".into()),
+            filters: map(&[("size", "42")]),
+            sort: Some("price".into()),
+        }
+    }
+
+    fn attribution() -> Attribution {
+        Attribution {
+            decision_id: Some("d".into()),
+            campaign: map(&[("source", "mail")]),
+            experiments: map(&[("x", "b")]),
+        }
+    }
+
+    fn consent() -> Consent {
+        Consent {
+            version: "3".into(),
+            purposes: BTreeMap::from([("ads".into(), false)]),
+            tcf: Some("CP".into()),
+        }
+    }
+
+    fn geo() -> Geo {
+        Geo {
+            country: Some("PL".into()),
+            region: Some("MZ".into()),
+            city: Some("Warszawa".into()),
+            cell: Some("u3q".into()),
+        }
+    }
+
+    #[test]
+    fn every_canonical_field_is_read() {
         let expected = Event {
             event_id: "e1".into(),
             tenant: "other-shop".into(),
@@ -292,43 +348,14 @@ mod tests {
             page_view_id: Some("p".into()),
             extra_ids: map(&[("loyalty_no", "77")]),
             channel: Channel::CallCenter,
-            items: vec![item],
+            items: vec![item()],
             currency: Some("EUR".into()),
-            cart: Some(Cart {
-                cart_id: Some("c".into()),
-                op: CartOp::SetQuantity,
-                total_minor: Some(17_980),
-                checkout_id: Some("k".into()),
-                cart_url: Some("https://c".into()),
-            }),
-            order: Some(Order {
-                order_id: "o".into(),
-                status: "draft".into(),
-                coupons: vec!["SPRING".into()],
-                ..Order::default()
-            }),
-            list: Some(ListContext {
-                list_id: Some("l".into()),
-                query: Some("boots".into()),
-                filters: map(&[("size", "42")]),
-                sort: Some("price".into()),
-            }),
-            attribution: Some(Attribution {
-                decision_id: Some("d".into()),
-                campaign: map(&[("source", "mail")]),
-                experiments: map(&[("x", "b")]),
-            }),
-            consent: Some(Consent {
-                version: "3".into(),
-                purposes: BTreeMap::from([("ads".into(), false)]),
-                tcf: Some("CP".into()),
-            }),
-            geo: Some(Geo {
-                country: Some("PL".into()),
-                region: Some("MZ".into()),
-                city: Some("Warszawa".into()),
-                cell: Some("u3q".into()),
-            }),
+            cart: Some(cart()),
+            order: Some(order()),
+            list: Some(list()),
+            attribution: Some(attribution()),
+            consent: Some(consent()),
+            geo: Some(geo()),
             timezone: Some("Europe/Warsaw".into()),
             locale: Some("pl-PL".into()),
             device_class: Some("mobile".into()),

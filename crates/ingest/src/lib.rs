@@ -35,7 +35,7 @@ use std::{fmt, str::FromStr};
 use events::{Event, EventTime, Raw};
 
 pub use frontier::{Frontier, Mark};
-pub use rejection::{Class, Code, Rejection};
+pub use rejection::{Code, Rejection};
 pub use source::{DEFAULT_LATENESS, DEFAULT_MAX_VALUE_BYTES, Source, SourceKind};
 
 /// Turns a raw record of `source` into the canonical event it states.

@@ -36,31 +36,8 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// How far a record came before it was rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// Its bytes could not be read.
-    Parse,
-    /// A field is missing or out of its bounds.
-    Schema,
-    /// Its fields are fine and together make no sense.
-    Rule,
-}
-
-impl Class {
-    /// The stable name, such as `RULE`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Parse => "PARSE",
-            Self::Schema => "SCHEMA",
-            Self::Rule => "RULE",
-        }
-    }
-}
-
 macro_rules! codes {
-    ($($(#[$doc:meta])* $class:ident $variant:ident = $name:literal),+ $(,)?) => {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
         /// Why a record was rejected. The names are stable: alerts and replays are written against them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code { $($(#[$doc])* $variant),+ }
@@ -74,64 +51,58 @@ macro_rules! codes {
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
-
-            /// How far the record had come.
-            #[must_use]
-            pub fn class(self) -> Class {
-                match self { $(Self::$variant => Class::$class),+ }
-            }
         }
     };
 }
 
 codes! {
     /// The record has no value.
-    Parse NullValue = "NULL_VALUE",
+    NullValue = "NULL_VALUE",
     /// The value is longer than the source allows.
-    Parse TooLarge = "TOO_LARGE",
+    TooLarge = "TOO_LARGE",
     /// Objects and lists lie more than 32 deep in each other.
-    Parse TooDeep = "TOO_DEEP",
+    TooDeep = "TOO_DEEP",
     /// The value is not one JSON object in UTF-8.
-    Parse NotJson = "NOT_JSON",
+    NotJson = "NOT_JSON",
     /// An object names a key twice.
-    Parse DuplicateKey = "DUPLICATE_KEY",
+    DuplicateKey = "DUPLICATE_KEY",
     /// The value is not a row of as many fields as the format has.
-    Parse NotCsv = "NOT_CSV",
+    NotCsv = "NOT_CSV",
     /// A required field is not there.
-    Schema MissingField = "MISSING_FIELD",
+    MissingField = "MISSING_FIELD",
     /// A field is of the wrong type, too long, or has too many entries.
-    Schema BadField = "BAD_FIELD",
+    BadField = "BAD_FIELD",
     /// The format has no such event.
-    Schema UnknownEvent = "UNKNOWN_EVENT",
+    UnknownEvent = "UNKNOWN_EVENT",
     /// The source does not declare the tenant.
-    Schema UnknownTenant = "UNKNOWN_TENANT",
+    UnknownTenant = "UNKNOWN_TENANT",
     /// An id is empty, longer than 128 characters or holds a control character; or a tenant is not of
     /// 1 to 64 letters, digits, `.`, `_` and `-`.
-    Schema BadId = "BAD_ID",
+    BadId = "BAD_ID",
     /// A time is no time.
-    Schema BadTime = "BAD_TIME",
+    BadTime = "BAD_TIME",
     /// More than 200 items.
-    Schema TooManyItems = "TOO_MANY_ITEMS",
+    TooManyItems = "TOO_MANY_ITEMS",
     /// A quantity is not a whole number from 1 to 10,000.
-    Schema BadQuantity = "BAD_QUANTITY",
+    BadQuantity = "BAD_QUANTITY",
     /// An amount is no decimal number, negative, or 10^12 minor units and more.
-    Schema BadMoney = "BAD_MONEY",
+    BadMoney = "BAD_MONEY",
     /// A currency is not of three letters.
-    Schema BadCurrency = "BAD_CURRENCY",
+    BadCurrency = "BAD_CURRENCY",
     /// Neither a customer nor a visitor is named.
-    Rule NoIdentity = "NO_IDENTITY",
+    NoIdentity = "NO_IDENTITY",
     /// There is an amount and no currency.
-    Rule MoneyWithoutCurrency = "MONEY_WITHOUT_CURRENCY",
+    MoneyWithoutCurrency = "MONEY_WITHOUT_CURRENCY",
     /// A change of a cart without its items or without saying which change.
-    Rule BadCartOp = "BAD_CART_OP",
+    BadCartOp = "BAD_CART_OP",
     /// An order event without its order id, or a completed order without items.
-    Rule BadOrder = "BAD_ORDER",
+    BadOrder = "BAD_ORDER",
     /// It happened before the year 2000: most often seconds where milliseconds belong.
-    Rule TimeAbsurd = "TIME_ABSURD",
+    TimeAbsurd = "TIME_ABSURD",
     /// It happened more than 5 minutes after it was received or produced.
-    Rule TimeFuture = "TIME_FUTURE",
+    TimeFuture = "TIME_FUTURE",
     /// It happened more than 400 days before it was received.
-    Rule TooLate = "TOO_LATE",
+    TooLate = "TOO_LATE",
 }
 
 impl fmt::Display for Code {

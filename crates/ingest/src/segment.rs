@@ -309,25 +309,23 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
-    #[test]
-    fn a_product_added_is_an_addition_to_its_cart() {
-        let event = read_live(
-            r#"{
-            "type": "track", "event": "Product Added", "messageId": "m-1", "anonymousId": "a",
-            "originalTimestamp": "2026-03-14T11:59:00+01:00", "sentAt": "2026-03-14T11:59:02+01:00",
-            "receivedAt": "2026-03-14T12:00:02Z", "timestamp": "2026-03-14T12:00:00.000Z",
-            "integrations": {"All": true}, "version": 2, "userId": null,
-            "context": {"timezone": "Europe/Warsaw", "locale": "pl-PL", "userAgent": "Mozilla/5.0",
-                "page": {"url": "https://shop/boots", "referrer": ""},
-                "library": {"name": "a.js", "version": "2"},
-                "campaign": {"source": "mail"}, "sessionId": 17},
-            "properties": {"cart_id": "c", "product_id": 507, "sku": "G-32", "category": "Shoes",
-                "name": "Boots", "brand": "Alp", "variant": "42", "price": 89.90, "quantity": 2,
-                "coupon": "MAY", "position": 3, "url": "https://shop/boots",
-                "image_url": "https://shop/b.jpg", "currency": "eur",
-                "value": 179.8, "gift": true, "nested": {"left": "out"}}}"#,
-        );
-        let item = Item {
+    const PRODUCT_ADDED: &str = r#"{
+        "type": "track", "event": "Product Added", "messageId": "m-1", "anonymousId": "a",
+        "originalTimestamp": "2026-03-14T11:59:00+01:00", "sentAt": "2026-03-14T11:59:02+01:00",
+        "receivedAt": "2026-03-14T12:00:02Z", "timestamp": "2026-03-14T12:00:00.000Z",
+        "integrations": {"All": true}, "version": 2, "userId": null,
+        "context": {"timezone": "Europe/Warsaw", "locale": "pl-PL", "userAgent": "Mozilla/5.0",
+            "page": {"url": "https://shop/boots", "referrer": ""},
+            "library": {"name": "a.js", "version": "2"},
+            "campaign": {"source": "mail"}, "sessionId": 17},
+        "properties": {"cart_id": "c", "product_id": 507, "sku": "G-32", "category": "Shoes",
+            "name": "Boots", "brand": "Alp", "variant": "42", "price": 89.90, "quantity": 2,
+            "coupon": "MAY", "position": 3, "url": "https://shop/boots",
+            "image_url": "https://shop/b.jpg", "currency": "eur",
+            "value": 179.8, "gift": true, "nested": {"left": "out"}}}"#;
+
+    fn boots() -> Item {
+        Item {
             product_id: "507".into(),
             variant_id: Some("42".into()),
             name: Some("Boots".into()),
@@ -340,7 +338,12 @@ mod tests {
             coupon: Some("MAY".into()),
             url: Some("https://shop/boots".into()),
             image_url: Some("https://shop/b.jpg".into()),
-        };
+        }
+    }
+
+    #[test]
+    fn a_product_added_is_an_addition_to_its_cart() {
+        let event = read_live(PRODUCT_ADDED);
         let cart = Cart {
             cart_id: Some("c".into()),
             op: CartOp::Add,
@@ -361,7 +364,7 @@ mod tests {
             anonymous_id: Some("a".into()),
             session_id: Some("17".into()),
             channel: Channel::Web,
-            items: vec![item],
+            items: vec![boots()],
             currency: Some("EUR".into()),
             cart: Some(cart),
             attribution: Some(Attribution { campaign, ..Attribution::default() }),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use events::{EventTime, Raw};
-use ingest::{Class, Code, Format, Rejection, Source, SourceKind, accept};
+use ingest::{Code, Format, Rejection, Source, SourceKind, accept};
 
 /// 2026-03-14T12:00:00Z.
 const NOON: EventTime = EventTime(1_773_489_600_000);
@@ -154,15 +154,6 @@ fn every_code_has_a_record_that_is_refused_for_it() {
     let tried: BTreeSet<Code> = cases().iter().map(|case| case.code).collect();
     let all: BTreeSet<Code> = Code::ALL.iter().copied().collect();
     assert_eq!(tried, all);
-}
-
-#[test]
-fn the_class_of_a_code_says_how_far_a_record_came() {
-    let classes =
-        [(unreadable(), Class::Parse), (misshapen(), Class::Schema), (against_the_rules(), Class::Rule)];
-    for (cases, class) in classes {
-        assert!(cases.iter().all(|case| case.code.class() == class), "{}", class.name());
-    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
@@ -132,9 +133,17 @@ impl Metrics {
     }
 
     /// Sets a number that goes up and down.
-    pub fn set(&self, metric: Metric, labels: &[&str], value: f64) {
+    pub fn set(&self, metric: Metric, labels: &[impl AsRef<str> + Debug], value: f64) {
         if let Some(gauge) = self.gauges.get(&metric) {
             gauge.with_label_values(labels).set(value);
+        }
+    }
+
+    /// Shows such a number no more.
+    pub fn forget(&self, metric: Metric, labels: &[impl AsRef<str> + Debug]) {
+        if let Some(gauge) = self.gauges.get(&metric) {
+            // One that has never been set is gone already.
+            let _ = gauge.remove_label_values(labels);
         }
     }
 

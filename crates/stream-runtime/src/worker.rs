@@ -14,6 +14,7 @@ use crate::broker::{
 };
 use crate::processor::{Failure, Outputs, Processor, TaskTime};
 use crate::task::Task;
+use crate::worker::telemetry::Gauges;
 use crate::{Metric, Metrics, Observer, RuntimeError, SourceRecord, Step, WorkerSettings};
 
 /// Waits between two tries of something that is not possible yet.
@@ -144,6 +145,8 @@ struct Shift<'a, B: Broker, P: Processor> {
     given: &'a Worker<'a, B, P>,
     input: Arc<str>,
     changelog: Arc<str>,
+    /// The cluster and topic of the changelog.
+    log: Arc<str>,
     membership: B::Membership,
     reader: B::Reader,
     producer: B::Producer,
@@ -154,7 +157,7 @@ struct Shift<'a, B: Broker, P: Processor> {
     idle: BTreeMap<i32, Idle>,
     outputs: Outputs,
     cycle: Cycle,
-    gauged: Option<Instant>,
+    gauges: Gauges<'a>,
 }
 
 /// What the open transaction has taken so far.
@@ -199,6 +202,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         Ok(Self {
             input: Arc::from(settings.input.as_str()),
             changelog: Arc::from(settings.changelog.as_str()),
+            log: given.broker.log_name(&settings.changelog)?.into(),
             membership,
             reader: given.broker.reader()?,
             producer,
@@ -208,7 +212,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             idle: BTreeMap::new(),
             outputs: Outputs::default(),
             cycle: Cycle::new(),
-            gauged: None,
+            gauges: Gauges::of(given.metrics),
             given,
         })
     }
@@ -249,6 +253,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
                     self.owned.remove(partition);
                     self.tasks.remove(partition);
                     self.idle.remove(partition);
+                    self.gauges.close(*partition);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -115,15 +115,25 @@ fn work(
     observer: &dyn Observer,
     health: &Health,
 ) -> Result<(), RuntimeError> {
+    work_measured(broker, name, observer, health, &Metrics::default())
+}
+
+fn work_measured(
+    broker: &MemoryBroker,
+    name: &str,
+    observer: &dyn Observer,
+    health: &Health,
+    metrics: &Metrics,
+) -> Result<(), RuntimeError> {
     // Nothing of the former owner's is left: the changelog has to bring it all.
     let open_store = |_| -> Result<Box<dyn StateStore>, StoreError> { Ok(Box::new(MemoryStore::default())) };
-    let (settings, metrics) = (settings(name), Metrics::default());
+    let settings = settings(name);
     run_worker(&Worker {
         broker,
         processor: &Sums,
         settings: &settings,
         open_store: &open_store,
-        metrics: &metrics,
+        metrics,
         observer,
         health,
     })
@@ -174,9 +184,23 @@ fn expected() -> BTreeMap<Vec<u8>, Vec<u64>> {
 }
 
 fn wait_for(what: &str, broker: &MemoryBroker, records: u64) {
+    let records = usize::try_from(records).unwrap();
+    wait_until(what, || sums(broker).values().map(Vec::len).sum::<usize>() >= records);
+}
+
+/// Stops a worker also where the test has failed: nobody would wait for its thread in vain.
+struct Ends<'a>(&'a Health);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while sums(broker).values().map(Vec::len).sum::<usize>() < usize::try_from(records).unwrap() {
-        assert!(Instant::now() < deadline, "{what}: not all was summed");
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -185,6 +209,7 @@ fn wait_for(what: &str, broker: &MemoryBroker, records: u64) {
 fn a_worker_that_stops_leaves_its_share_to_the_other() {
     let (broker, one, two) = (shop(), Health::default(), Health::default());
     thread::scope(|scope| {
+        let _ends = [Ends(&one), Ends(&two)];
         let stopping = scope.spawn(|| work(&broker, "one", &Silent, &one));
         let staying = scope.spawn(|| work(&broker, "two", &Silent, &two));
         write(&broker, 0, RECORDS / 2);
@@ -205,6 +230,7 @@ fn a_worker_that_dies_in_a_transaction_is_counted_once() {
     thread::scope(|scope| {
         let dies = DiesAfter(AtomicUsize::new(20));
         let (broker, one, two) = (&broker, &one, &two);
+        let _ends = [Ends(one), Ends(two)];
         let dying = scope.spawn(move || work(broker, "one", &dies, one));
         let staying = scope.spawn(move || work(broker, "two", &Silent, two));
         write(broker, 0, RECORDS);
@@ -217,4 +243,34 @@ fn a_worker_that_dies_in_a_transaction_is_counted_once() {
     let committed: i64 = broker.group_offsets("summing", "numbers").values().sum();
     let ends: i64 = (0..PARTITIONS).map(|one| broker.extent("numbers", one).unwrap().stable_end).sum();
     assert!(committed > ends - i64::from(PARTITIONS) * 2, "the group has come to the end");
+}
+
+/// The partitions that gauges name.
+fn shown(metrics: &Metrics) -> BTreeSet<String> {
+    let text = metrics.text();
+    let named = text.lines().filter_map(|line| line.split("partition=\"").nth(1)?.split('"').next());
+    named.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_worker_shows_gauges_of_the_partitions_that_it_holds_and_of_no_others() {
+    let (broker, one, two) = (shop(), Health::default(), Health::default());
+    let (of_one, of_two) = (Metrics::default(), Metrics::default());
+    let all = (0..PARTITIONS).map(|partition| partition.to_string()).collect::<BTreeSet<_>>();
+    thread::scope(|scope| {
+        let _ends = [Ends(&one), Ends(&two)];
+        let first = scope.spawn(|| work_measured(&broker, "one", &Silent, &one, &of_one));
+        wait_until("alone it holds them all", || shown(&of_one) == all);
+        let second = scope.spawn(|| work_measured(&broker, "two", &Silent, &two, &of_two));
+        wait_until("each holds its share", || {
+            let (one, two) = (shown(&of_one), shown(&of_two));
+            !one.is_empty() && !two.is_empty() && one.is_disjoint(&two) && one.union(&two).eq(&all)
+        });
+        one.stop();
+        first.join().unwrap().unwrap();
+        assert!(shown(&of_one).is_empty(), "it has stopped");
+        wait_until("the other one holds them all", || shown(&of_two) == all);
+        two.stop();
+        second.join().unwrap().unwrap();
+    });
 }

@@ -7,14 +7,14 @@ use events::EventTime;
 use ingest::Format;
 use paczek::{End, RawRecord, raw_records, write_raw};
 
+use crate::support::clickstreams;
 use crate::support::cluster::{Cluster, root};
-use crate::support::data;
 use crate::support::shop::{Demo, Shop, rows};
 use crate::support::worker::{Fate, Worker};
 
 #[test]
 fn one_percent_of_poison_becomes_dead_letters_and_changes_nothing_else() {
-    let Some(file) = data::ten_days() else { return };
+    let Some(file) = clickstreams::ten_days() else { return };
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "poison", &[]);
     let (poisoned, poison) = poisoned(&std::fs::read_to_string(&file).unwrap());

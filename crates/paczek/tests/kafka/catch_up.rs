@@ -4,8 +4,8 @@ use events::{EventTime, HOUR};
 use ingest::Format;
 use paczek::{End, RawRecord, raw_records, write_raw};
 
+use crate::support::clickstreams;
 use crate::support::cluster::Cluster;
-use crate::support::data;
 use crate::support::shop::{Demo, INGEST, PROFILE_UPDATER, Shop, rows, wait};
 use crate::support::worker::{Fate, Worker};
 
@@ -14,7 +14,7 @@ const HELD: i32 = 2;
 
 #[test]
 fn a_partition_held_back_for_an_hour_of_event_time_changes_nothing() {
-    let Some(file) = data::ten_days() else { return };
+    let Some(file) = clickstreams::ten_days() else { return };
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "held", &[]);
     let records = raw_records(&rows(&file, Format::Alibaba), 4, End::Ended);
@@ -24,7 +24,7 @@ fn a_partition_held_back_for_an_hour_of_event_time_changes_nothing() {
 
 #[test]
 fn rows_dealt_round_robin_with_one_partition_held_back_are_never_late_and_abandon_the_same_carts() {
-    let Some(file) = data::ten_days() else { return };
+    let Some(file) = clickstreams::ten_days() else { return };
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "dealt", &[]);
     let mut records = raw_records(&rows(&file, Format::Alibaba), 4, End::Ended);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use stream_runtime::broker::Extent;
 
+use crate::support::clickstreams;
 use crate::support::cluster::Cluster;
-use crate::support::data;
 use crate::support::shop::{Demo, INGEST, PROFILE_UPDATER, Shop, wait};
 use crate::support::worker::{Fate, Worker};
 
@@ -24,7 +24,7 @@ const OPEN_STEPS: [&str; 4] = ["Sealed", "Drained", "TrailersWritten", "OffsetsS
 
 #[test]
 fn two_instances_write_what_the_demo_writes() {
-    let Some(file) = data::ten_days() else { return };
+    let Some(file) = clickstreams::ten_days() else { return };
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "two", &[]);
     shop.load(&file);
@@ -38,7 +38,7 @@ fn two_instances_write_what_the_demo_writes() {
 
 #[test]
 fn ten_kills_inside_open_transactions_lose_and_double_nothing() {
-    let Some(file) = data::one_hour() else { return };
+    let Some(file) = clickstreams::one_hour() else { return };
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "kills", &[SMALL, SOON[0], SOON[1]]);
     shop.load(&file);
@@ -51,7 +51,7 @@ fn ten_kills_inside_open_transactions_lose_and_double_nothing() {
 
 #[test]
 fn kills_with_a_thousand_profiles_in_memory_lose_and_double_nothing() {
-    let Some(file) = data::one_hour() else { return };
+    let Some(file) = clickstreams::one_hour() else { return };
     let cluster = Cluster::take();
     let shop =
         Shop::open(&cluster, "few-hot", &[("TRANSACTIONS__MAX_RECORDS", "120"), FEW_HOT, SOON[0], SOON[1]]);
@@ -63,7 +63,7 @@ fn kills_with_a_thousand_profiles_in_memory_lose_and_double_nothing() {
 
 #[test]
 fn without_offsets_in_the_transaction_a_kill_doubles() {
-    let Some(file) = data::ten_days() else { return };
+    let Some(file) = clickstreams::ten_days() else { return };
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "outside", &[("TRANSACTIONS__MAX_RECORDS", "500")]);
     shop.load(&file);

@@ -1,7 +1,7 @@
 //! A worker that stands still while another takes its partitions over, and then goes on.
 
+use crate::support::clickstreams;
 use crate::support::cluster::Cluster;
-use crate::support::data;
 use crate::support::shop::{Demo, PROFILE_UPDATER, Shop, wait};
 use crate::support::worker::{Fate, Worker};
 
@@ -9,14 +9,14 @@ use paczek::TopicDigest;
 
 #[test]
 fn a_worker_stopped_inside_a_transaction_and_continued_after_its_replacement_changes_nothing() {
-    let Some(file) = data::ten_days() else { return };
+    let Some(file) = clickstreams::ten_days() else { return };
     let (found, expected) = stop_and_continue(&file, "stopped", "");
     assert_eq!(found, expected);
 }
 
 #[test]
 fn without_the_fence_it_doubles() {
-    let Some(file) = data::ten_days() else { return };
+    let Some(file) = clickstreams::ten_days() else { return };
     let (found, expected) = stop_and_continue(&file, "unfenced", "fence");
     assert!(found.records > expected.records, "without its guard this run must show doubles");
 }

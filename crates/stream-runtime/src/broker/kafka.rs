@@ -6,6 +6,7 @@ mod producer;
 mod reader;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -224,6 +225,10 @@ fn client_config(bootstrap: &str, properties: &BTreeMap<String, String>) -> Clie
     }
     config.set("bootstrap.servers", bootstrap);
     config
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn create<T: rdkafka::config::FromClientConfig>(config: &ClientConfig) -> Result<T, BrokerError> {

@@ -1,5 +1,6 @@
 //! Opening a task: waiting for its last owner's transaction to end, then restoring what that one committed.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let positions: Vec<_> =
             self.tasks.iter().map(|(partition, task)| (input, *partition, task.next_offset())).collect();
         self.reader.assign(&positions)?;
+        self.gauges.refresh();
         self.given.health.ready.store(self.tasks.len() == self.owned.len(), Ordering::Relaxed);
         Ok(())
     }
@@ -44,8 +46,8 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let Some(mark) = self.restore(partition, &mut *store, end)? else { return Ok(None) };
         let start = self.start(partition, group_offset, mark.as_ref())?;
         let hot_states = self.given.settings.hot_states;
-        let log = self.given.broker.log_name(&self.changelog)?;
-        Ok(Some(Task::new(&self.input, partition, (&self.changelog, &log), store, hot_states, start)))
+        let changelog = (&self.changelog, &*self.log);
+        Ok(Some(Task::new(&self.input, partition, changelog, store, hot_states, start)))
     }
 
     /// Another worker of this process may still be closing it.
@@ -113,10 +115,9 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         store: &mut dyn StateStore,
         end: i64,
     ) -> Result<Option<Option<Mark>>, RuntimeError> {
-        let log = self.given.broker.log_name(&self.changelog)?;
         let mark = store.position()?.as_deref().and_then(Mark::decode);
-        let from = self.changelog_offset(partition, mark.as_ref(), &log, end)?;
-        let settings = self.given.settings;
+        let from = self.changelog_offset(partition, mark.as_ref(), end)?;
+        let (settings, log) = (self.given.settings, Arc::clone(&self.log));
         let mut restore = Restore::new(self.given.processor, store, &log, mark, settings.frame_limit());
         let mut ended = from >= end;
         if !ended {
@@ -144,17 +145,11 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         Ok(Some(mark))
     }
 
-    fn changelog_offset(
-        &self,
-        partition: i32,
-        mark: Option<&Mark>,
-        log: &str,
-        end: i64,
-    ) -> Result<i64, RuntimeError> {
+    fn changelog_offset(&self, partition: i32, mark: Option<&Mark>, end: i64) -> Result<i64, RuntimeError> {
         let topic = self.changelog.to_string();
         match mark {
-            Some(mark) if mark.log != log => {
-                Err(RuntimeError::OtherLog { log: log.to_owned(), known: mark.log.clone() })
+            Some(mark) if mark.log != *self.log => {
+                Err(RuntimeError::OtherLog { log: self.log.to_string(), known: mark.log.clone() })
             }
             Some(mark) if mark.changelog_next > end => {
                 Err(RuntimeError::ChangelogLost { topic, partition, end, absorbed: mark.changelog_next })

@@ -1,13 +1,13 @@
 //! What a worker tells of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::{Shift, now};
-use crate::Metric;
 use crate::broker::{Broker, BrokerError};
 use crate::processor::Processor;
 use crate::task::Task;
+use crate::{Metric, Metrics};
 
 /// How often the slow gauges are looked up.
 const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
@@ -30,22 +30,22 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     }
 
     pub(super) fn gauge(&mut self) {
-        if self.gauged.is_some_and(|at| at.elapsed() < GAUGE_INTERVAL) {
+        if self.gauges.are_fresh() {
             return;
         }
-        self.gauged = Some(Instant::now());
-        let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
-        for task in self.tasks.values() {
-            let partition = task.partition().to_string();
-            let labels = [processor, partition.as_str()];
-            if let Ok(lag) = self.lag(task) {
-                metrics.set(Metric::LagRecords, &labels, lag as f64);
-            }
-            let size = task.store().size();
-            metrics.set(Metric::StateRows, &labels, size.rows as f64);
-            metrics.set(Metric::StateBytes, &labels, size.bytes as f64);
-        }
-        self.gauge_time();
+        let of_tasks = self.tasks.values().flat_map(|task| self.gauge_task(task));
+        let gauges = of_tasks.chain(self.gauge_time()).collect();
+        self.gauges.show(gauges);
+    }
+
+    fn gauge_task(&self, task: &Task<P>) -> [(Gauge, Option<f64>); 3] {
+        let labels = || vec![self.given.settings.processor.clone(), task.partition().to_string()];
+        let (lag, size) = (self.lag(task).ok(), task.store().size());
+        [
+            ((Metric::LagRecords, labels()), lag.map(|lag| lag as f64)),
+            ((Metric::StateRows, labels()), Some(size.rows as f64)),
+            ((Metric::StateBytes, labels()), Some(size.bytes as f64)),
+        ]
     }
 
     /// Input records not taken yet. Behind the last one stand the marks of transactions, which are none.
@@ -58,8 +58,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     }
 
     /// Per source: how far its slowest origin is behind the clock, and each origin behind the furthest.
-    fn gauge_time(&self) {
-        let (metrics, processor) = (self.given.metrics, self.given.settings.processor.as_str());
+    fn gauge_time(&self) -> Vec<(Gauge, Option<f64>)> {
         let mut sources: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
         for task in self.tasks.values() {
             let origins = task.time().time.origins();
@@ -69,15 +68,78 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
                 *known = time.min(*known);
             }
         }
+        let processor = &self.given.settings.processor;
+        let seconds = |millis: i64| Some(millis.max(0) as f64 / 1_000.0);
+        let mut gauges = Vec::new();
         for (source, origins) in sources {
+            let labels = || vec![processor.clone(), source.to_owned()];
             let furthest = origins.values().copied().max().unwrap_or(0);
             let slowest = origins.values().copied().min().unwrap_or(0);
-            let seconds = |millis: i64| millis.max(0) as f64 / 1_000.0;
-            metrics.set(Metric::LagEventTimeSeconds, &[processor, source], seconds(now() - slowest));
-            for (origin, time) in origins {
-                let labels = [processor, source, &origin.to_string()];
-                metrics.set(Metric::StalledSeconds, &labels, seconds(furthest - time));
-            }
+            gauges.push(((Metric::LagEventTimeSeconds, labels()), seconds(now() - slowest)));
+            gauges.extend(origins.into_iter().map(|(origin, time)| {
+                let labels = [labels(), vec![origin.to_string()]].concat();
+                ((Metric::StalledSeconds, labels), seconds(furthest - time))
+            }));
         }
+        gauges
+    }
+}
+
+/// A gauge, and the values of its labels.
+type Gauge = (Metric, Vec<String>);
+
+/// The gauges that a worker shows. One that it shows no more is taken down, and all of them when it ends: their
+/// last values would look like news.
+pub(super) struct Gauges<'a> {
+    metrics: &'a Metrics,
+    shown: BTreeSet<Gauge>,
+    looked: Option<Instant>,
+}
+
+impl<'a> Gauges<'a> {
+    pub(super) fn of(metrics: &'a Metrics) -> Self {
+        Self { metrics, shown: BTreeSet::new(), looked: None }
+    }
+
+    /// Looks them up again in this turn.
+    pub(super) fn refresh(&mut self) {
+        self.looked = None;
+    }
+
+    /// Takes down those of a task, before another worker of this process can show them.
+    pub(super) fn close(&mut self, partition: i32) {
+        const OF_TASKS: [Metric; 3] = [Metric::LagRecords, Metric::StateRows, Metric::StateBytes];
+        let partition = Some(partition.to_string());
+        self.take_down(|(metric, labels)| OF_TASKS.contains(metric) && labels.last() == partition.as_ref());
+    }
+
+    fn are_fresh(&self) -> bool {
+        self.looked.is_some_and(|at| at.elapsed() < GAUGE_INTERVAL)
+    }
+
+    /// Shows these, and no others. One without a value keeps the one it had.
+    fn show(&mut self, gauges: BTreeMap<Gauge, Option<f64>>) {
+        self.looked = Some(Instant::now());
+        self.take_down(|gauge| !gauges.contains_key(gauge));
+        for ((metric, labels), value) in &gauges {
+            value.iter().for_each(|value| self.metrics.set(*metric, labels, *value));
+        }
+        self.shown = gauges.into_keys().collect();
+    }
+
+    fn take_down(&mut self, is_gone: impl Fn(&Gauge) -> bool) {
+        self.shown.retain(|gauge| {
+            let gone = is_gone(gauge);
+            if gone {
+                self.metrics.forget(gauge.0, &gauge.1);
+            }
+            !gone
+        });
+    }
+}
+
+impl Drop for Gauges<'_> {
+    fn drop(&mut self) {
+        self.take_down(|_| true);
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{bad_config, create, is_not_yet, is_permanent, log};
+use super::{bad_config, create, is_not_yet, is_permanent, lock, log};
 use crate::broker::{BrokerError, GroupSettings, Membership, Rebalance};
 
 /// How long one question for committed offsets may take.
@@ -170,10 +170,6 @@ impl ConsumerContext for Group {
         };
         lock(&self.waiting).push_back(rebalance);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn doubt(error: &KafkaError) -> BrokerError {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{KafkaFence, bad_config};
+use super::{KafkaFence, bad_config, lock};
 use crate::Output;
 use crate::broker::{BrokerError, Committed, ProducerSettings, TransactionalProducer};
 
@@ -201,8 +201,4 @@ impl ProducerContext for Deliveries {
             Err((error, _)) => *lock(&self.failure) = Some(format!("a record was not written: {error}")),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
