@@ -182,14 +182,12 @@ impl<'a, B: Broker> Pipeline<'a, B> {
 
     fn settings<P>(&self, node: &Node<P>, number: usize) -> Result<WorkerSettings, Problem> {
         let (config, transactions) = (self.config, &self.config.transactions);
-        let member = format!("{}-{}-{}-{number}", config.application, node.name, self.instance);
         Ok(WorkerSettings {
             processor: node.name.clone(),
             input: node.input.clone(),
             changelog: node.changelog.clone(),
             group: format!("{}-{}", config.application, node.name),
-            transactional_id: member.clone(),
-            member,
+            transactional_id: format!("{}-{}-{}-{number}", config.application, node.name, self.instance),
             commit_interval: transactions.interval.0,
             max_records: transactions.max_records,
             max_bytes: transactions.max_bytes,

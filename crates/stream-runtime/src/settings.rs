@@ -25,9 +25,7 @@ pub struct WorkerSettings {
     pub changelog: String,
     /// Its consumer group.
     pub group: String,
-    /// Name of this worker, unique among all and the same after a restart.
-    pub member: String,
-    /// `transactional.id` of its producer.
+    /// Name of this worker, unique among all and the same after a restart: its producer's `transactional.id`.
     pub transactional_id: String,
     /// Length of a cycle.
     pub commit_interval: Duration,

@@ -196,7 +196,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         let membership = given.broker.join(&GroupSettings {
             group: settings.group.clone(),
             topic: settings.input.clone(),
-            member: settings.member.clone(),
+            member: settings.transactional_id.clone(),
             session_timeout: settings.session_timeout,
         })?;
         Ok(Self {

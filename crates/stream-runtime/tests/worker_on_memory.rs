@@ -95,7 +95,6 @@ fn settings(name: &str) -> WorkerSettings {
         input: "numbers".into(),
         changelog: "changelog".into(),
         group: "summing".into(),
-        member: name.into(),
         transactional_id: name.into(),
         commit_interval: Duration::from_millis(5),
         max_records: 100,
