@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::wire::adaptors::UNKNOWN_EVENT_TYPE;
 use crate::{CodecError, Subject};
 
-/// The largest value of an inner topic, version byte included: 2 MiB.
+/// The largest value, version byte or frame included: 2 MiB. Only dead letters are larger.
 pub const MAX_VALUE_BYTES: usize = 2 * 1024 * 1024;
 
 const VERSION: u8 = 1;
@@ -46,14 +46,8 @@ impl Format {
 /// One byte version, then the datum.
 pub(crate) fn encode<T: Serialize>(format: &LazyFormat, value: &T) -> Result<Vec<u8>, CodecError> {
     let format = format.as_ref().map_err(Clone::clone)?;
-    let what = format.what;
-    let mut bytes = Vec::with_capacity(USUAL_BYTES);
-    bytes.push(VERSION);
-    format
-        .writer
-        .write_ser(&mut bytes, value)
-        .map_err(|_| CodecError::Unencodable { what, reason: "it does not fit its schema" })?;
-    refuse_large(what, bytes.len(), MAX_VALUE_BYTES)?;
+    let bytes = write(format, &[VERSION], value)?;
+    refuse_large(format.what, bytes.len(), MAX_VALUE_BYTES)?;
     Ok(bytes)
 }
 
@@ -62,14 +56,28 @@ pub(crate) fn decode<T: DeserializeOwned>(format: &LazyFormat, bytes: &[u8]) -> 
     let format = format.as_ref().map_err(Clone::clone)?;
     let what = format.what;
     refuse_large(what, bytes.len(), MAX_VALUE_BYTES)?;
-    let (&found, mut datum) = bytes.split_first().ok_or(CodecError::Empty { what })?;
+    let (&found, datum) = bytes.split_first().ok_or(CodecError::Empty { what })?;
     if found != VERSION {
         return Err(CodecError::UnknownVersion { what, found, known: VERSION });
     }
-    let value = format
-        .reader
-        .read_deser(&mut datum)
-        .map_err(|error| CodecError::Malformed { what, reason: reason(error.details()) })?;
+    read(format, datum)
+}
+
+/// `head`, then the datum, of whatever size.
+pub(crate) fn write<T: Serialize>(format: &Format, head: &[u8], value: &T) -> Result<Vec<u8>, CodecError> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    bytes.extend_from_slice(head);
+    format
+        .writer
+        .write_ser(&mut bytes, value)
+        .map_err(|_| CodecError::Unencodable { what: format.what, reason: "it does not fit its schema" })?;
+    Ok(bytes)
+}
+
+/// The value in a datum, if nothing follows it.
+pub(crate) fn read<T: DeserializeOwned>(format: &Format, mut datum: &[u8]) -> Result<T, CodecError> {
+    let what = format.what;
+    let value = format.reader.read_deser(&mut datum).map_err(|error| malformed(what, error.details()))?;
     if !datum.is_empty() {
         return Err(CodecError::TrailingBytes { what, bytes: datum.len() });
     }
@@ -82,8 +90,8 @@ pub(crate) fn refuse_large(what: &'static str, bytes: usize, limit: usize) -> Re
 }
 
 /// Avro's own messages may quote what was read, so they are told in our words.
-fn reason(details: &Details) -> &'static str {
-    match details {
+fn malformed(what: &'static str, details: &Details) -> CodecError {
+    let reason = match details {
         Details::ReadBytes(_) | Details::ReadVariableIntegerBytes(_) => "it ends too early",
         Details::ConvertToUtf8(_) => "a text is not UTF-8",
         Details::MemoryAllocation { .. } => "a text claims more bytes than a value may have",
@@ -91,7 +99,10 @@ fn reason(details: &Details) -> &'static str {
         Details::EnumSymbolIndex { .. } => "an enum has no symbol of that number",
         Details::IntegerOverflow | Details::ZagI32(..) => "a number is out of its range",
         Details::ConvertI64ToUsize(..) | Details::ConvertI32ToUsize(..) => "a length or index is negative",
-        Details::DeserializeValue(text) if text == UNKNOWN_EVENT_TYPE => UNKNOWN_EVENT_TYPE,
+        Details::DeserializeValue(text) if text == UNKNOWN_EVENT_TYPE => {
+            return CodecError::UnknownEventType { what };
+        }
         _ => "a field does not hold what its schema says",
-    }
+    };
+    CodecError::Malformed { what, reason }
 }

@@ -5,6 +5,7 @@ mod profile_updater;
 
 use std::sync::Arc;
 
+use codec::Outward;
 use events::DeadLetter;
 use stream_runtime::{Failure, Header, Output, SourceRecord, partition_for};
 
@@ -23,6 +24,8 @@ const KEY_LIMIT: usize = 4 << 10;
 pub(crate) struct Target {
     pub(crate) topic: Arc<str>,
     pub(crate) partitions: i32,
+    /// How outward values are written to it; what inner topics hold has one form.
+    pub(crate) outward: Outward,
 }
 
 impl Target {
@@ -70,6 +73,6 @@ fn dead_letter(target: &Target, record: &SourceRecord, refusal: &Refusal<'_>) ->
     if let Some(line) = headers::read_number(record, headers::LINE) {
         headers.push(headers::number(headers::LINE, line));
     }
-    let value = codec::encode_dead_letter(&letter)?;
+    let value = codec::encode_dead_letter(&letter, target.outward)?;
     Ok(Output { key: key.clone(), ..target.keyed(key.unwrap_or_default(), value, headers) })
 }

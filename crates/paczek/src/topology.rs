@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use codec::Outward;
+
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::processors::{IngestProcessor, Origins, ProfileProcessor, Target};
@@ -26,7 +28,7 @@ impl Topology {
     pub(crate) fn of(config: &Config, partitions: &Partitions) -> Result<Self, Problem> {
         let target = |name: &str| {
             let topic = config.topic(name);
-            Target { partitions: partitions.count(&topic), topic: Arc::from(topic) }
+            Target { partitions: partitions.count(&topic), topic: Arc::from(topic), outward: Outward::Json }
         };
         let mut ingest = Vec::new();
         for source in &config.sources {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::adaptors::{Borrowed, KindName, List, Millis, Optional, Owned, Wire, mirror};
 use super::as_json;
 use crate::avro::{self, Format, LazyFormat};
-use crate::{CodecError, Subject};
+use crate::{CodecError, MAX_VALUE_BYTES, Subject, frame};
 
 static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(Subject::ClickstreamEvent));
 
@@ -23,6 +23,28 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Event, CodecError> {
 
 pub(crate) fn to_json(event: &Event) -> Result<Value, CodecError> {
     as_json(Subject::ClickstreamEvent, &Borrowed::<EventWire>(event))
+}
+
+pub(crate) fn canonical_json(bytes: &[u8], schema_id: Option<u32>) -> Result<Vec<u8>, CodecError> {
+    let event = decode_input(bytes, schema_id)?;
+    serde_json::to_vec(&Borrowed::<EventWire>(&event)).map_err(|_| CodecError::Unencodable {
+        what: Subject::ClickstreamEvent.name(),
+        reason: "it has no form in JSON",
+    })
+}
+
+/// Confluent's frame or the version byte, told apart by the first byte.
+fn decode_input(bytes: &[u8], schema_id: Option<u32>) -> Result<Event, CodecError> {
+    if bytes.first() != Some(&frame::MAGIC) {
+        return decode(bytes);
+    }
+    let what = Subject::ClickstreamEvent.name();
+    avro::refuse_large(what, bytes.len(), MAX_VALUE_BYTES)?;
+    let (found, datum) = frame::open(what, bytes)?;
+    if schema_id != Some(found) {
+        return Err(CodecError::UnknownSchema { what });
+    }
+    avro::read::<Owned<EventWire>>(FORMAT.as_ref().map_err(Clone::clone)?, datum).map(|owned| owned.0)
 }
 
 // Each struct has its record's name in the schema, which Avro asks for when it reads, and its fields in

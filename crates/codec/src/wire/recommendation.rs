@@ -6,37 +6,45 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::adaptors::{KindName, List, Millis, Wire, mirror};
-use super::{as_json, json};
-use crate::{CodecError, Subject};
+use super::{as_json, outward};
+use crate::avro::{Format, LazyFormat};
+use crate::{CodecError, Outward, Subject};
 
 const SUBJECT: Subject = Subject::Recommendation;
+pub(super) const NOT_FINITE: &str = "a score or weight is not a finite number";
 
-pub(crate) fn encode(recommendation: &Recommendation) -> Result<Vec<u8>, CodecError> {
-    let finite = |item: &RecommendedItem| item.score.is_finite() && all_finite(&item.reasons);
-    if !recommendation.items.iter().all(finite) {
-        return Err(CodecError::Unencodable {
-            what: SUBJECT.name(),
-            reason: "a score is not a finite number",
-        });
+static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(SUBJECT));
+
+pub(crate) fn encode(recommendation: &Recommendation, form: Outward) -> Result<Vec<u8>, CodecError> {
+    if !recommendation.items.iter().all(is_finite) {
+        return Err(CodecError::Unencodable { what: SUBJECT.name(), reason: NOT_FINITE });
     }
-    json::encode(SUBJECT, &RecommendationWire::from(recommendation))
+    outward::encode(SUBJECT, &FORMAT, &RecommendationWire::from(recommendation), form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Recommendation, CodecError> {
-    json::decode::<RecommendationWire>(SUBJECT, bytes).map(Recommendation::from)
+    let wire = outward::decode::<RecommendationWire>(SUBJECT, &FORMAT, bytes)?;
+    match wire.items.iter().all(is_finite) {
+        true => Ok(wire.into()),
+        false => Err(outward::malformed(SUBJECT, NOT_FINITE)),
+    }
 }
 
 pub(crate) fn to_json(recommendation: &Recommendation) -> Result<Value, CodecError> {
     as_json(SUBJECT, &RecommendationWire::from(recommendation))
 }
 
-/// JSON has no other numbers.
+fn is_finite(item: &RecommendedItem) -> bool {
+    item.score.is_finite() && all_finite(&item.reasons)
+}
+
+/// JSON has no other numbers, and what can be said must not depend on the form it is said in.
 pub(super) fn all_finite(reasons: &[Reason]) -> bool {
     reasons.iter().all(|reason| reason.weight.is_finite())
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename = "Recommendation", deny_unknown_fields)]
 struct RecommendationWire {
     decision_id: String,
     tenant_id: String,
@@ -100,7 +108,7 @@ impl From<RecommendationWire> for Recommendation {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "RecommendedItem", deny_unknown_fields)]
+#[serde(remote = "RecommendedItem", rename = "RecommendedItem", deny_unknown_fields)]
 struct ItemWire {
     product_id: String,
     rank: u32,
@@ -113,7 +121,7 @@ struct ItemWire {
 mirror!(ItemWire, RecommendedItem);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Reason", deny_unknown_fields)]
+#[serde(remote = "Reason", rename = "Reason", deny_unknown_fields)]
 pub(super) struct ReasonWire {
     #[serde(with = "ReasonCodeWire")]
     code: ReasonCode,
@@ -132,7 +140,7 @@ enum ReasonCodeWire {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Exclusion", deny_unknown_fields)]
+#[serde(remote = "Exclusion", rename = "Exclusion", deny_unknown_fields)]
 struct ExclusionWire {
     product_id: String,
     #[serde(rename = "reason_code", with = "ExclusionCodeWire")]

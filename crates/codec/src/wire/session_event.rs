@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::adaptors::{Millis, Wire};
 use super::as_json;
-use super::json::malformed;
+use super::outward::malformed;
 use crate::avro::{self, Format, LazyFormat};
 use crate::{CodecError, Subject};
 
