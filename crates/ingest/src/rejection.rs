@@ -89,6 +89,16 @@ codes! {
     Parse NullValue = "NULL_VALUE",
     /// The value is longer than the source allows.
     Parse TooLarge = "TOO_LARGE",
+    /// The value is shorter than the frame that stands before a datum.
+    Parse ShortFrame = "SHORT_FRAME",
+    /// The first byte is neither that of a frame nor a version.
+    Parse BadMagic = "BAD_MAGIC",
+    /// The frame names another schema than the source's.
+    Parse UnknownSchema = "UNKNOWN_SCHEMA",
+    /// What follows is not a datum of the schema.
+    Parse NotAvro = "NOT_AVRO",
+    /// Bytes follow the datum.
+    Parse TrailingBytes = "TRAILING_BYTES",
     /// Objects and lists lie more than 32 deep in each other.
     Parse TooDeep = "TOO_DEEP",
     /// The value is not one JSON object in UTF-8.

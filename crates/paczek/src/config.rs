@@ -65,7 +65,7 @@ pub struct SourceConfig {
     pub name: String,
     /// The topic; the name when empty.
     pub topic: String,
-    /// `segment`, `canonical` or `alibaba`.
+    /// `segment`, `canonical`, `avro` or `alibaba`.
     pub format: String,
     /// `live`, or `historic` for files and replays.
     pub kind: String,

@@ -1,5 +1,6 @@
 //! The adapters: bytes in, a pure crate's decision, bytes out.
 
+mod avro_input;
 mod ingest;
 mod profile_updater;
 

@@ -41,6 +41,7 @@ impl Topology {
                     name: name.clone(),
                     frontier: format!("{}/frontier", source.name),
                     source: source.source().map_err(Problem::Config)?,
+                    schema_id: None,
                     idle_patience: source.idle_patience.millis(),
                     events: target("events"),
                     dead_letters: target("dead-letters"),
