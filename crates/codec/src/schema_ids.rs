@@ -32,6 +32,21 @@ impl SchemaIds {
         self.by_subject.get(&subject).copied().ok_or(RegistryError::Missing { subject })
     }
 
+    /// Refuses a file in which one of these topics has no id, or two have the same: the schemas of their values
+    /// differ.
+    ///
+    /// # Errors
+    /// [`RegistryError::Missing`] and [`RegistryError::Same`].
+    pub fn distinct<'a>(&self, topics: impl IntoIterator<Item = &'a str>) -> Result<(), RegistryError> {
+        let mut taken = BTreeMap::new();
+        for topic in topics {
+            if let Some(other) = taken.insert(self.of(topic)?, topic) {
+                return Err(RegistryError::Same { subject: subject(topic), other: subject(other) });
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a file that speaks of a topic which is none of `topics`: most often a name was misspelt.
     ///
     /// # Errors
@@ -94,6 +109,14 @@ pub enum RegistryError {
         /// The subjects there are.
         known: String,
     },
+    /// Two subjects of different schemas have one id.
+    #[error("{subject} and {other} have the same id, and their schemas differ: look them up again")]
+    Same {
+        /// One of them.
+        subject: String,
+        /// The other.
+        other: String,
+    },
     /// The id that is needed is not there.
     #[error("{subject} is missing: add the id under which the registry knows its schema")]
     Missing {
@@ -129,6 +152,15 @@ mod tests {
         ] {
             assert_eq!(SchemaIds::parse(text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn topics_of_different_schemas_have_an_id_each() {
+        let ids = SchemaIds::parse("a-value = 1\nb-value = 2\nc-value = 1").unwrap();
+        assert_eq!(ids.distinct(["a", "b"]), Ok(()));
+        assert_eq!(ids.distinct(["a", "d"]), Err(RegistryError::Missing { subject: "d-value".to_owned() }));
+        let same = RegistryError::Same { subject: "c-value".to_owned(), other: "a-value".to_owned() };
+        assert_eq!(ids.distinct(["a", "b", "c"]), Err(same));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stream_runtime::StartFrom;
 
 use crate::problem::Problem;
+use crate::registry::OutwardConfig;
 
 /// Prefix of the environment variables that override the file: `PACZEK_KAFKA__BOOTSTRAP`.
 const ENVIRONMENT: &str = "PACZEK_";
@@ -40,6 +41,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// How profiles are kept.
     pub profiles: ProfilesConfig,
+    /// How values leave for readers outside.
+    pub outward: OutwardConfig,
     /// How work is cut into transactions.
     pub transactions: TransactionsConfig,
 }
@@ -131,6 +134,7 @@ impl Default for Config {
             kafka: KafkaConfig::default(),
             sources: vec![SourceConfig::default()],
             profiles: ProfilesConfig::default(),
+            outward: OutwardConfig::default(),
             transactions: TransactionsConfig::default(),
         }
     }
@@ -276,6 +280,7 @@ impl Config {
             return Err("no source is called clickstream; timers run on its time".into());
         }
         self.transactions.check()?;
+        self.outward.check()?;
         self.check_topics()?;
         plain("application", &self.application)?;
         if !self.topic_prefix.is_empty() {

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use codec::Outward;
-
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::processors::{IngestProcessor, Origins, ProfileProcessor, Target};
+use crate::registry::Registry;
 use crate::topics::Partitions;
 
 /// One processor with the names it has on the cluster.
@@ -26,9 +25,11 @@ pub(crate) struct Topology {
 
 impl Topology {
     pub(crate) fn of(config: &Config, partitions: &Partitions) -> Result<Self, Problem> {
+        let registry = Registry::read(config)?;
         let target = |name: &str| {
             let topic = config.topic(name);
-            Target { partitions: partitions.count(&topic), topic: Arc::from(topic), outward: Outward::Json }
+            let outward = registry.outward(&topic);
+            Target { partitions: partitions.count(&topic), topic: Arc::from(topic), outward }
         };
         let mut ingest = Vec::new();
         for source in &config.sources {
@@ -41,7 +42,7 @@ impl Topology {
                     name: name.clone(),
                     frontier: format!("{}/frontier", source.name),
                     source: source.source().map_err(Problem::Config)?,
-                    schema_id: None,
+                    schema_id: registry.input(source.topic()),
                     idle_patience: source.idle_patience.millis(),
                     events: target("events"),
                     dead_letters: target("dead-letters"),
