@@ -4,14 +4,6 @@
 /// letter. `what` is a subject's name or `stored state`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// A schema that is built in does not parse.
-    #[error(
-        "the built-in schema of {what} does not parse: this build of paczek is broken, use a released one"
-    )]
-    BrokenSchema {
-        /// The subject.
-        what: &'static str,
-    },
     /// The value is over its limit; it was not looked into.
     #[error("{what} has {bytes} bytes and may have {limit}: make the record smaller where it is written")]
     TooLarge {

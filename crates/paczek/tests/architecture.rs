@@ -20,7 +20,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stream-runtime", &["state-store"]),
     ("paczek", &["events", "ingest", "profile-updater", "codec", "state-store", "stream-runtime"]),
     ("simulator", &["events"]),
-    ("benches", &["stream-runtime"]),
+    (
+        "benches",
+        &[
+            "events",
+            "ingest",
+            "profile-updater",
+            "recommender",
+            "codec",
+            "state-store",
+            "stream-runtime",
+            "simulator",
+        ],
+    ),
 ];
 
 /// Heavy libraries, and the one crate whose business each is.

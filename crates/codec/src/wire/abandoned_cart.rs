@@ -6,13 +6,10 @@ use super::adaptors::{List, Millis, Optional, Wire, mirror};
 use super::profile_update::{CartViewWire, StageWire};
 use super::recommendation::{NOT_FINITE, ReasonWire, all_finite};
 use super::{as_json, outward};
-use crate::avro::{Format, LazyFormat};
 use crate::{CodecError, Outward, Subject};
 
 const SUBJECT: Subject = Subject::AbandonedCart;
 const CONTRADICTION: &str = "its action and its cancel_reason contradict each other";
-
-static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(SUBJECT));
 
 pub(crate) fn encode(decision: &AbandonedCart, form: Outward) -> Result<Vec<u8>, CodecError> {
     let unencodable = |reason| Err(CodecError::Unencodable { what: SUBJECT.name(), reason });
@@ -22,11 +19,11 @@ pub(crate) fn encode(decision: &AbandonedCart, form: Outward) -> Result<Vec<u8>,
     if contradicts(decision.action, decision.cancel_reason) {
         return unencodable(CONTRADICTION);
     }
-    outward::encode(SUBJECT, &FORMAT, &AbandonedCartWire::from(decision), form)
+    outward::encode(SUBJECT, &AbandonedCartWire::from(decision), form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<AbandonedCart, CodecError> {
-    let wire = outward::decode::<AbandonedCartWire>(SUBJECT, &FORMAT, bytes)?;
+    let wire = outward::decode::<AbandonedCartWire>(SUBJECT, bytes)?;
     if contradicts(wire.action, wire.cancel_reason) {
         return Err(outward::malformed(SUBJECT, CONTRADICTION));
     }
@@ -45,7 +42,7 @@ fn contradicts(action: CartAction, reason: Option<CancelReason>) -> bool {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "AbandonedCart", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct AbandonedCartWire {
     decision_id: String,
     tenant_id: String,

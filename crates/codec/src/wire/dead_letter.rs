@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{as_json, outward};
-use crate::avro::{Format, LazyFormat};
 use crate::{CodecError, Outward, Subject};
 
 /// The largest dead letter: 4 MiB, which is what its topic takes.
@@ -13,14 +12,12 @@ pub const MAX_DEAD_LETTER_BYTES: usize = 4 * 1024 * 1024;
 
 const SUBJECT: Subject = Subject::DeadLetter;
 
-static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(SUBJECT));
-
 pub(crate) fn encode(letter: &DeadLetter, form: Outward) -> Result<Vec<u8>, CodecError> {
-    outward::encode(SUBJECT, &FORMAT, &DeadLetterWire::try_from(letter)?, form)
+    outward::encode(SUBJECT, &DeadLetterWire::try_from(letter)?, form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<DeadLetter, CodecError> {
-    outward::decode::<DeadLetterWire<'_>>(SUBJECT, &FORMAT, bytes)?.try_into()
+    outward::decode::<DeadLetterWire<'_>>(SUBJECT, bytes)?.try_into()
 }
 
 pub(crate) fn to_json(letter: &DeadLetter) -> Result<Value, CodecError> {
@@ -28,7 +25,7 @@ pub(crate) fn to_json(letter: &DeadLetter) -> Result<Value, CodecError> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "DeadLetter", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct DeadLetterWire<'a> {
     stage: Cow<'a, str>,
     source: Cow<'a, str>,

@@ -4,12 +4,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::avro::{self, LazyFormat, MAX_VALUE_BYTES, refuse_large};
+use crate::avro::{self, MAX_VALUE_BYTES, refuse_large};
 use crate::{CodecError, MAX_DEAD_LETTER_BYTES, Outward, Subject, frame};
 
 pub(crate) fn encode<T: Serialize>(
     subject: Subject,
-    format: &LazyFormat,
     value: &T,
     outward: Outward,
 ) -> Result<Vec<u8>, CodecError> {
@@ -18,27 +17,21 @@ pub(crate) fn encode<T: Serialize>(
             what: subject.name(),
             reason: "it has no form in JSON",
         })?,
-        Outward::ConfluentAvro { schema_id } => {
-            avro::write(format.as_ref().map_err(Clone::clone)?, &frame::head(schema_id), value)?
-        }
+        Outward::ConfluentAvro { schema_id } => avro::write(subject, &frame::head(schema_id), value)?,
     };
-    refuse_large(subject.name(), bytes.len(), limit(subject))?;
+    refuse_large(subject, bytes.len(), limit(subject))?;
     Ok(bytes)
 }
 
 /// Tells the two forms apart by the first byte. A topic of ours has one schema, whatever id it was given, so
 /// the id in a frame is not asked for.
-pub(crate) fn decode<T: DeserializeOwned>(
-    subject: Subject,
-    format: &LazyFormat,
-    bytes: &[u8],
-) -> Result<T, CodecError> {
-    refuse_large(subject.name(), bytes.len(), limit(subject))?;
+pub(crate) fn decode<T: DeserializeOwned>(subject: Subject, bytes: &[u8]) -> Result<T, CodecError> {
+    refuse_large(subject, bytes.len(), limit(subject))?;
     if bytes.first() != Some(&frame::MAGIC) {
         return serde_json::from_slice(bytes).map_err(|error| malformed(subject, reason(&error)));
     }
     let (_, datum) = frame::open(subject.name(), bytes)?;
-    avro::read(format.as_ref().map_err(Clone::clone)?, datum)
+    avro::read(subject, datum)
 }
 
 pub(crate) fn malformed(subject: Subject, reason: &'static str) -> CodecError {

@@ -7,23 +7,20 @@ use serde_json::Value;
 
 use super::adaptors::{KindName, List, Millis, Wire, mirror};
 use super::{as_json, outward};
-use crate::avro::{Format, LazyFormat};
 use crate::{CodecError, Outward, Subject};
 
 const SUBJECT: Subject = Subject::Recommendation;
 pub(super) const NOT_FINITE: &str = "a score or weight is not a finite number";
 
-static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(SUBJECT));
-
 pub(crate) fn encode(recommendation: &Recommendation, form: Outward) -> Result<Vec<u8>, CodecError> {
     if !recommendation.items.iter().all(is_finite) {
         return Err(CodecError::Unencodable { what: SUBJECT.name(), reason: NOT_FINITE });
     }
-    outward::encode(SUBJECT, &FORMAT, &RecommendationWire::from(recommendation), form)
+    outward::encode(SUBJECT, &RecommendationWire::from(recommendation), form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Recommendation, CodecError> {
-    let wire = outward::decode::<RecommendationWire>(SUBJECT, &FORMAT, bytes)?;
+    let wire = outward::decode::<RecommendationWire>(SUBJECT, bytes)?;
     match wire.items.iter().all(is_finite) {
         true => Ok(wire.into()),
         false => Err(outward::malformed(SUBJECT, NOT_FINITE)),
@@ -44,7 +41,7 @@ pub(super) fn all_finite(reasons: &[Reason]) -> bool {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "Recommendation", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct RecommendationWire {
     decision_id: String,
     tenant_id: String,
@@ -108,7 +105,7 @@ impl From<RecommendationWire> for Recommendation {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "RecommendedItem", rename = "RecommendedItem", deny_unknown_fields)]
+#[serde(remote = "RecommendedItem", deny_unknown_fields)]
 struct ItemWire {
     product_id: String,
     rank: u32,
@@ -121,7 +118,7 @@ struct ItemWire {
 mirror!(ItemWire, RecommendedItem);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Reason", rename = "Reason", deny_unknown_fields)]
+#[serde(remote = "Reason", deny_unknown_fields)]
 pub(super) struct ReasonWire {
     #[serde(with = "ReasonCodeWire")]
     code: ReasonCode,
@@ -140,7 +137,7 @@ enum ReasonCodeWire {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Exclusion", rename = "Exclusion", deny_unknown_fields)]
+#[serde(remote = "Exclusion", deny_unknown_fields)]
 struct ExclusionWire {
     product_id: String,
     #[serde(rename = "reason_code", with = "ExclusionCodeWire")]

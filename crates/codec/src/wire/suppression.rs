@@ -6,19 +6,16 @@ use super::adaptors::{KindName, Millis, Optional, Wire};
 use super::profile_update::CauseKind;
 use super::recommendation::PlacementWire;
 use super::{as_json, outward};
-use crate::avro::{Format, LazyFormat};
 use crate::{CodecError, Outward, Subject};
 
 const SUBJECT: Subject = Subject::Suppression;
 
-static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(SUBJECT));
-
 pub(crate) fn encode(suppression: &Suppression, form: Outward) -> Result<Vec<u8>, CodecError> {
-    outward::encode(SUBJECT, &FORMAT, &SuppressionWire::from(suppression), form)
+    outward::encode(SUBJECT, &SuppressionWire::from(suppression), form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Suppression, CodecError> {
-    outward::decode::<SuppressionWire>(SUBJECT, &FORMAT, bytes)?.try_into()
+    outward::decode::<SuppressionWire>(SUBJECT, bytes)?.try_into()
 }
 
 pub(crate) fn to_json(suppression: &Suppression) -> Result<Value, CodecError> {
@@ -26,7 +23,7 @@ pub(crate) fn to_json(suppression: &Suppression) -> Result<Value, CodecError> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "Suppression", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct SuppressionWire {
     decision_id: String,
     tenant_id: String,

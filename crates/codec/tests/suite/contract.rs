@@ -2,13 +2,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use codec::{
     CodecError, Outward, Subject, decode_abandoned_cart, decode_dead_letter, decode_event, decode_heartbeat,
     decode_profile_update, decode_recommendation, decode_session_entry, decode_suppression,
     encode_abandoned_cart, encode_dead_letter, encode_event, encode_heartbeat, encode_profile_update,
-    encode_recommendation, encode_session_entry, encode_suppression,
+    encode_recommendation, encode_session_entry, encode_suppression, to_json,
 };
 use serde_json::Value as Json;
 
@@ -66,6 +67,19 @@ pub(crate) fn wire_bytes(subject: Subject, example: &Json) -> Vec<u8> {
 /// An example behind Confluent's frame, made without our own encoder.
 pub(crate) fn framed_bytes(subject: Subject, example: &Json) -> Vec<u8> {
     [vec![0, 1, 2, 3, 4], datum(subject, example)].concat()
+}
+
+/// Holds bytes that our encoder made to the library: it reads what they say, and what it writes of that reads as they do.
+pub(crate) fn assert_as_the_library(subject: Subject, ours: &[u8]) {
+    let said = to_json(subject, ours).unwrap();
+    let (head, mut body) = ours.split_at(if subject.is_outward() { 5 } else { 1 });
+    let schema = Schema::parse_str(subject.schema_text()).unwrap();
+    let read = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut body).unwrap();
+    assert!(body.is_empty());
+    assert_eq!(read, as_avro(&schema, &said));
+    let theirs = [head, &datum(subject, &said)].concat();
+    assert_eq!(to_json(subject, &theirs).unwrap(), said);
+    assert_eq!(theirs.len(), ours.len());
 }
 
 fn datum(subject: Subject, example: &Json) -> Vec<u8> {

@@ -16,27 +16,41 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::arbitrary::{cart_view, cause, kind, maybe, outward, text, time};
-use crate::contract::{example, framed_bytes, through_the_domain};
+use crate::contract::{assert_as_the_library, example, framed_bytes, through_the_domain};
 
 proptest! {
     #[test]
     fn session_entries_come_back(entry in session_entry()) {
-        prop_assert_eq!(decode_session_entry(&encode_session_entry(&entry).unwrap()).unwrap(), entry);
+        let bytes = encode_session_entry(&entry).unwrap();
+        prop_assert_eq!(decode_session_entry(&bytes).unwrap(), entry);
+        assert_as_the_library(Subject::SessionEvent, &bytes);
     }
 
     #[test]
     fn recommendations_come_back(said in recommendation(), form in outward()) {
-        prop_assert_eq!(decode_recommendation(&encode_recommendation(&said, form).unwrap()).unwrap(), said);
+        let bytes = encode_recommendation(&said, form).unwrap();
+        prop_assert_eq!(decode_recommendation(&bytes).unwrap(), said);
+        if form != Outward::Json {
+            assert_as_the_library(Subject::Recommendation, &bytes);
+        }
     }
 
     #[test]
     fn abandoned_carts_come_back(said in abandoned_cart(), form in outward()) {
-        prop_assert_eq!(decode_abandoned_cart(&encode_abandoned_cart(&said, form).unwrap()).unwrap(), said);
+        let bytes = encode_abandoned_cart(&said, form).unwrap();
+        prop_assert_eq!(decode_abandoned_cart(&bytes).unwrap(), said);
+        if form != Outward::Json {
+            assert_as_the_library(Subject::AbandonedCart, &bytes);
+        }
     }
 
     #[test]
     fn suppressions_come_back(silence in suppression(), form in outward()) {
-        prop_assert_eq!(decode_suppression(&encode_suppression(&silence, form).unwrap()).unwrap(), silence);
+        let bytes = encode_suppression(&silence, form).unwrap();
+        prop_assert_eq!(decode_suppression(&bytes).unwrap(), silence);
+        if form != Outward::Json {
+            assert_as_the_library(Subject::Suppression, &bytes);
+        }
     }
 }
 

@@ -6,12 +6,14 @@ use events::{Cause, Event, EventKind, EventTime, ProfileKey, ProfileUpdate};
 use proptest::prelude::*;
 
 use crate::arbitrary;
+use crate::contract::assert_as_the_library;
 
 proptest! {
     #[test]
     fn events_come_back(event in arbitrary::event()) {
         let bytes = encode_event(&event).unwrap();
         prop_assert_eq!(decode_event(&bytes).unwrap(), event.clone());
+        assert_as_the_library(Subject::ClickstreamEvent, &bytes);
         let json = to_json(Subject::ClickstreamEvent, &bytes).unwrap();
         prop_assert_eq!(json["event_type"].as_str(), Some(event.kind.name()));
         prop_assert_eq!(json["event_time"].as_i64(), Some(event.event_time.0));
@@ -21,6 +23,7 @@ proptest! {
     fn profile_updates_come_back(update in arbitrary::profile_update()) {
         let bytes = encode_profile_update(&update).unwrap();
         prop_assert_eq!(decode_profile_update(&bytes).unwrap(), update.clone());
+        assert_as_the_library(Subject::ProfileUpdate, &bytes);
         let json = to_json(Subject::ProfileUpdate, &bytes).unwrap();
         prop_assert_eq!(json["profile_id"].as_str(), Some(update.profile.id()));
     }
@@ -29,12 +32,16 @@ proptest! {
     fn heartbeats_come_back(heartbeat in arbitrary::heartbeat()) {
         let bytes = encode_heartbeat(&heartbeat).unwrap();
         prop_assert_eq!(decode_heartbeat(&bytes).unwrap(), heartbeat);
+        assert_as_the_library(Subject::Heartbeat, &bytes);
     }
 
     #[test]
     fn dead_letters_come_back(letter in arbitrary::dead_letter(), form in arbitrary::outward()) {
         let bytes = encode_dead_letter(&letter, form).unwrap();
         prop_assert_eq!(decode_dead_letter(&bytes).unwrap(), letter);
+        if form != Outward::Json {
+            assert_as_the_library(Subject::DeadLetter, &bytes);
+        }
     }
 }
 

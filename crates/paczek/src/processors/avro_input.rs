@@ -17,9 +17,7 @@ fn refused(error: CodecError) -> Rejection {
         CodecError::UnknownSchema { .. } => (Code::UnknownSchema, ""),
         CodecError::UnknownEventType { .. } => (Code::UnknownEvent, "event_type"),
         CodecError::TrailingBytes { .. } => (Code::TrailingBytes, ""),
-        CodecError::BrokenSchema { .. } | CodecError::Malformed { .. } | CodecError::Unencodable { .. } => {
-            (Code::NotAvro, "")
-        }
+        CodecError::Malformed { .. } | CodecError::Unencodable { .. } => (Code::NotAvro, ""),
     };
     Rejection { code, field: field.to_owned(), detail: error.to_string() }
 }
