@@ -4,14 +4,6 @@
 /// letter. `what` is a subject's name or `stored state`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// A schema that is built in does not parse.
-    #[error(
-        "the built-in schema of {what} does not parse: this build of paczek is broken, use a released one"
-    )]
-    BrokenSchema {
-        /// The subject.
-        what: &'static str,
-    },
     /// The value is over its limit; it was not looked into.
     #[error("{what} has {bytes} bytes and may have {limit}: make the record smaller where it is written")]
     TooLarge {
@@ -47,6 +39,30 @@ pub enum CodecError {
         what: &'static str,
         /// What is wrong, in words.
         reason: &'static str,
+    },
+    /// The frame ends before the schema id does.
+    #[error(
+        "{what} has {bytes} bytes and its frame alone has 5: a 0 and four bytes of schema id; check what writes this topic"
+    )]
+    ShortFrame {
+        /// The subject.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The frame names a schema that is not known to be ours.
+    #[error(
+        "{what} is framed with a schema id that the registry file does not give to its topic: add it there, or write with the id that stands there"
+    )]
+    UnknownSchema {
+        /// The subject.
+        what: &'static str,
+    },
+    /// Something happened that has no canonical name.
+    #[error("{what} has an event_type that this build does not know: use a canonical name, or a newer build")]
+    UnknownEventType {
+        /// The subject.
+        what: &'static str,
     },
     /// A whole value was read, and bytes are left.
     #[error(

@@ -3,12 +3,15 @@
 //! Knows: the schemas of `schemas/`, Avro and JSON for what travels, postcard for what is stored.
 //! Must not know: I/O of any kind, Kafka, RocksDB, a clock, or what an event means.
 //!
-//! A value on an inner topic is one byte schema version and then an Avro datum; outward it is JSON. Every decoder takes
-//! bytes from anywhere: it refuses what is too large, too short, too long or not in its schema with a
+//! A value on an inner topic is one byte schema version and then an Avro datum; outward it is JSON, or Avro behind
+//! Confluent's frame ([`Outward`]). Every decoder takes bytes from anywhere: it refuses what is too large, too short, too long or not in its schema with a
 //! [`CodecError`], never panics, and never quotes what it read.
 
 mod avro;
 mod error;
+mod frame;
+mod outward;
+mod schema_ids;
 pub mod stored;
 mod subject;
 mod wire;
@@ -21,6 +24,8 @@ use serde_json::Value;
 pub use avro::MAX_VALUE_BYTES;
 pub use error::CodecError;
 pub use events::deterministic_id;
+pub use outward::Outward;
+pub use schema_ids::{RegistryError, SchemaIds};
 pub use subject::Subject;
 pub use wire::dead_letter::MAX_DEAD_LETTER_BYTES;
 
@@ -38,6 +43,15 @@ pub fn encode_event(event: &Event) -> Result<Vec<u8>, CodecError> {
 /// Whatever is not exactly one event of the version this build reads.
 pub fn decode_event(bytes: &[u8]) -> Result<Event, CodecError> {
     wire::event::decode(bytes)
+}
+
+/// The JSON that `ingest` reads, of a canonical event that a shop wrote in Avro: our schema, behind the version byte or
+/// behind Confluent's frame with `schema_id`. It says no more and no less than the datum does, so it keeps no bound yet.
+///
+/// # Errors
+/// Whatever is not exactly one event of that schema; [`CodecError::UnknownSchema`] for any other id in a frame.
+pub fn canonical_json(bytes: &[u8], schema_id: Option<u32>) -> Result<Vec<u8>, CodecError> {
+    wire::event::canonical_json(bytes, schema_id)
 }
 
 /// The bytes of a profile update.
@@ -74,20 +88,20 @@ pub fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat, CodecError> {
     wire::heartbeat::decode(bytes)
 }
 
-/// The JSON of a dead letter. It never fails for a letter whose key and payload together are under
+/// The bytes of a dead letter. It never fails for a letter whose key and payload together are under
 /// 2,000,000 bytes and whose other texts are short.
 ///
 /// # Errors
 /// [`CodecError::TooLarge`] above [`MAX_DEAD_LETTER_BYTES`]; [`CodecError::Unencodable`] when
 /// `payload_bytes` is over `i64::MAX`.
-pub fn encode_dead_letter(letter: &DeadLetter) -> Result<Vec<u8>, CodecError> {
-    wire::dead_letter::encode(letter)
+pub fn encode_dead_letter(letter: &DeadLetter, form: Outward) -> Result<Vec<u8>, CodecError> {
+    wire::dead_letter::encode(letter, form)
 }
 
 /// The dead letter in `bytes`.
 ///
 /// # Errors
-/// Whatever is not exactly one JSON object with the fields of the schema and no other.
+/// Whatever is not exactly one value of the schema, in one of the two outward forms.
 pub fn decode_dead_letter(bytes: &[u8]) -> Result<DeadLetter, CodecError> {
     wire::dead_letter::decode(bytes)
 }
@@ -110,54 +124,54 @@ pub fn decode_session_entry(bytes: &[u8]) -> Result<SessionEntry, CodecError> {
     wire::session_event::decode(bytes)
 }
 
-/// The JSON of a recommendation.
+/// The bytes of a recommendation.
 ///
 /// # Errors
 /// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`]; [`CodecError::Unencodable`] when a number has no
 /// form on the wire or fields contradict each other.
-pub fn encode_recommendation(value: &Recommendation) -> Result<Vec<u8>, CodecError> {
-    wire::recommendation::encode(value)
+pub fn encode_recommendation(value: &Recommendation, form: Outward) -> Result<Vec<u8>, CodecError> {
+    wire::recommendation::encode(value, form)
 }
 
 /// The recommendation in `bytes`.
 ///
 /// # Errors
-/// Whatever is not exactly one JSON object with the fields of the schema and no other.
+/// Whatever is not exactly one value of the schema, in one of the two outward forms.
 pub fn decode_recommendation(bytes: &[u8]) -> Result<Recommendation, CodecError> {
     wire::recommendation::decode(bytes)
 }
 
-/// The JSON of a decision about an abandoned cart.
+/// The bytes of a decision about an abandoned cart.
 ///
 /// # Errors
 /// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`]; [`CodecError::Unencodable`] when a number has no
 /// form on the wire or fields contradict each other.
-pub fn encode_abandoned_cart(value: &AbandonedCart) -> Result<Vec<u8>, CodecError> {
-    wire::abandoned_cart::encode(value)
+pub fn encode_abandoned_cart(value: &AbandonedCart, form: Outward) -> Result<Vec<u8>, CodecError> {
+    wire::abandoned_cart::encode(value, form)
 }
 
 /// The decision about an abandoned cart in `bytes`.
 ///
 /// # Errors
-/// Whatever is not exactly one JSON object with the fields of the schema and no other, and one whose action and reason contradict
+/// Whatever is not exactly one value of the schema, in one of the two outward forms, and one whose action and reason contradict
 /// each other.
 pub fn decode_abandoned_cart(bytes: &[u8]) -> Result<AbandonedCart, CodecError> {
     wire::abandoned_cart::decode(bytes)
 }
 
-/// The JSON of a suppression.
+/// The bytes of a suppression.
 ///
 /// # Errors
 /// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`]; [`CodecError::Unencodable`] when a number has no
 /// form on the wire or fields contradict each other.
-pub fn encode_suppression(value: &Suppression) -> Result<Vec<u8>, CodecError> {
-    wire::suppression::encode(value)
+pub fn encode_suppression(value: &Suppression, form: Outward) -> Result<Vec<u8>, CodecError> {
+    wire::suppression::encode(value, form)
 }
 
 /// The suppression in `bytes`.
 ///
 /// # Errors
-/// Whatever is not exactly one JSON object with the fields of the schema and no other, and one that contradicts itself.
+/// Whatever is not exactly one value of the schema, in one of the two outward forms, and one that contradicts itself.
 pub fn decode_suppression(bytes: &[u8]) -> Result<Suppression, CodecError> {
     wire::suppression::decode(bytes)
 }

@@ -9,15 +9,15 @@ pub enum Subject {
     ProfileUpdate,
     /// How far a source has got; Avro.
     Heartbeat,
-    /// A refused record with the reason; JSON.
+    /// A refused record with the reason; outward.
     DeadLetter,
     /// What a visit was interested in; Avro.
     SessionEvent,
-    /// Products to show; JSON.
+    /// Products to show; outward.
     Recommendation,
-    /// A reminder of a cart, or its taking back; JSON.
+    /// A reminder of a cart, or its taking back; outward.
     AbandonedCart,
-    /// A silence, explained; JSON.
+    /// A silence, explained; outward.
     Suppression,
 }
 
@@ -34,9 +34,9 @@ impl Subject {
         Self::Suppression,
     ];
 
-    /// Whether it travels as JSON, and not as Avro behind a version byte.
+    /// Whether it travels in an [`Outward`](crate::Outward) form, and not as Avro behind a version byte.
     #[must_use]
-    pub fn is_json(self) -> bool {
+    pub fn is_outward(self) -> bool {
         matches!(self, Self::DeadLetter | Self::Recommendation | Self::AbandonedCart | Self::Suppression)
     }
 
@@ -55,7 +55,7 @@ impl Subject {
         }
     }
 
-    /// Its Avro schema as text. That of a JSON subject describes the object.
+    /// Its Avro schema as text. That of an outward subject also describes the object in JSON.
     #[must_use]
     pub fn schema_text(self) -> &'static str {
         match self {

@@ -104,6 +104,15 @@ macro_rules! event_kinds {
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
+
+            /// The kind of that canonical name.
+            #[must_use]
+            pub fn parse(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -169,12 +178,6 @@ event_kinds! {
 }
 
 impl EventKind {
-    /// The kind of that canonical name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.name() == name)
-    }
-
     /// Whether the fact stands on its own: it is applied by its own time, however late it arrives.
     #[must_use]
     pub fn stands_alone(self) -> bool {

@@ -9,14 +9,16 @@
 //! It is fixed, and the first failure counts:
 //!
 //! 1. the record: `NULL_VALUE`, `TOO_LARGE`;
-//! 2. its text: `NOT_JSON` (UTF-8), `TOO_DEEP`, then `NOT_JSON` or `DUPLICATE_KEY`, whichever comes
+//! 2. its translation, where the format needs one ([`accept_translated`]): `SHORT_FRAME`, `BAD_MAGIC`,
+//!    `UNKNOWN_SCHEMA`, `NOT_AVRO`, `TRAILING_BYTES`;
+//! 3. its text: `NOT_JSON` (UTF-8), `TOO_DEEP`, then `NOT_JSON` or `DUPLICATE_KEY`, whichever comes
 //!    first in the text; `NOT_CSV`;
-//! 3. its fields, one by one in the order in which the format's file reads them;
-//! 4. the event as a whole, in the order of `rules.rs`: `NO_IDENTITY`, `MONEY_WITHOUT_CURRENCY`,
+//! 4. its fields, one by one in the order in which the format's file reads them;
+//! 5. the event as a whole, in the order of `rules.rs`: `NO_IDENTITY`, `MONEY_WITHOUT_CURRENCY`,
 //!    `BAD_CART_OP`, `BAD_ORDER`, `TIME_ABSURD`, `TIME_FUTURE`, `TOO_LATE`.
 //!
-//! A rejection of step 3 names the field as the sender wrote it (`properties.products[2].price`), one of
-//! step 4 names the field of the canonical event (`cart.op`). Neither ever repeats what the sender chose.
+//! A rejection of step 4 names the field as the sender wrote it (`properties.products[2].price`), one of
+//! step 5 names the field of the canonical event (`cart.op`). Neither ever repeats what the sender chose.
 
 mod alibaba;
 mod canonical;
@@ -47,10 +49,32 @@ pub use source::{DEFAULT_LATENESS, DEFAULT_MAX_VALUE_BYTES, Source, SourceKind};
 ///
 /// The first check that fails, in the order given at the top of this crate.
 pub fn accept(raw: &Raw<'_>, source: &Source) -> Result<Event, Rejection> {
+    read(bounded(raw, source)?, raw, source)
+}
+
+/// As [`accept`], of a format whose records another crate has to put into words first: `translate` takes the
+/// value, which is there and not too large, and gives what the format reads.
+///
+/// # Errors
+///
+/// The first check that fails, `translate` being one of them.
+pub fn accept_translated(
+    raw: &Raw<'_>,
+    source: &Source,
+    translate: impl FnOnce(&[u8]) -> Result<Vec<u8>, Rejection>,
+) -> Result<Event, Rejection> {
+    read(&translate(bounded(raw, source)?)?, raw, source)
+}
+
+fn bounded<'a>(raw: &Raw<'a>, source: &Source) -> Result<&'a [u8], Rejection> {
     let value = raw.value.ok_or(Rejection::of_record(Code::NullValue, "the record has no value"))?;
-    if value.len() > source.max_value_bytes {
-        return Err(Rejection::of_record(Code::TooLarge, "longer than the source's max_value_bytes"));
+    match value.len() > source.max_value_bytes {
+        true => Err(Rejection::of_record(Code::TooLarge, "longer than the source's max_value_bytes")),
+        false => Ok(value),
     }
+}
+
+fn read(value: &[u8], raw: &Raw<'_>, source: &Source) -> Result<Event, Rejection> {
     let event = source.format.read(value, raw, source)?;
     rules::check(&event, raw.produced_at)?;
     Ok(event)
@@ -105,6 +129,9 @@ formats! {
     Segment = "segment" => segment::read,
     /// JSON with the field names of the canonical event: money in minor units, times in milliseconds.
     Canonical = "canonical" => canonical::read,
+    /// The canonical event in Avro. This crate knows no Avro: it reads the canonical JSON that such a record
+    /// is translated into, by the same rules.
+    Avro = "avro" => canonical::read,
     /// CSV of Alibaba's UserBehavior data set: user, item, category, behaviour, seconds since 1970.
     Alibaba = "alibaba" => alibaba::read,
 }
@@ -150,7 +177,7 @@ mod tests {
     #[test]
     fn an_unknown_format_is_answered_with_the_names_there_are() {
         let error = "Segment".parse::<Format>().map_err(|error| error.to_string());
-        assert_eq!(error, Err("no such format; there are: segment, canonical, alibaba".into()));
+        assert_eq!(error, Err("no such format; there are: segment, canonical, avro, alibaba".into()));
     }
 
     #[test]

@@ -60,6 +60,16 @@ codes! {
     NullValue = "NULL_VALUE",
     /// The value is longer than the source allows.
     TooLarge = "TOO_LARGE",
+    /// The value is shorter than the frame that stands before a datum.
+    ShortFrame = "SHORT_FRAME",
+    /// The first byte is neither that of a frame nor a version.
+    BadMagic = "BAD_MAGIC",
+    /// The frame names another schema than the source's.
+    UnknownSchema = "UNKNOWN_SCHEMA",
+    /// What follows is not a datum of the schema.
+    NotAvro = "NOT_AVRO",
+    /// Bytes follow the datum.
+    TrailingBytes = "TRAILING_BYTES",
     /// Objects and lists lie more than 32 deep in each other.
     TooDeep = "TOO_DEEP",
     /// The value is not one JSON object in UTF-8.

@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use events::{EventTime, Raw};
-use ingest::{Code, Format, Rejection, Source, SourceKind, accept};
+use ingest::{Code, Format, Rejection, Source, SourceKind, accept, accept_translated};
 
 /// 2026-03-14T12:00:00Z.
 const NOON: EventTime = EventTime(1_773_489_600_000);
+
+/// What a translation answers of a record that it cannot put into words.
+const UNTRANSLATABLE: [Code; 5] =
+    [Code::ShortFrame, Code::BadMagic, Code::UnknownSchema, Code::NotAvro, Code::TrailingBytes];
 
 struct Case {
     code: Code,
@@ -151,9 +155,28 @@ fn each_record_is_refused_for_its_reason_and_at_its_field() {
 
 #[test]
 fn every_code_has_a_record_that_is_refused_for_it() {
-    let tried: BTreeSet<Code> = cases().iter().map(|case| case.code).collect();
+    let tried: BTreeSet<Code> = cases().iter().map(|case| case.code).chain(UNTRANSLATABLE).collect();
     let all: BTreeSet<Code> = Code::ALL.iter().copied().collect();
     assert_eq!(tried, all);
+}
+
+#[test]
+fn a_translation_comes_after_the_size_and_before_the_text() {
+    let source = Source { max_value_bytes: 3, ..Source::new("s", "t", Format::Avro, SourceKind::Live) };
+    let answer = |value: Option<&[u8]>, translated: Result<Vec<u8>, Code>| {
+        let raw = Raw { value, line: None, produced_at: NOON };
+        let refuse = |code| Rejection { code, field: String::new(), detail: String::new() };
+        accept_translated(&raw, &source, |_| translated.map_err(refuse)).map_err(|rejection| rejection.code)
+    };
+    for code in UNTRANSLATABLE {
+        assert_eq!(answer(Some(b"abc"), Err(code)), Err(code));
+        assert_eq!(answer(Some(b"abcd"), Err(code)), Err(Code::TooLarge));
+        assert_eq!(answer(None, Err(code)), Err(Code::NullValue));
+    }
+    // What it is translated into may be longer than the record.
+    let text = row("searched", r#""locale":"pl""#).into_bytes();
+    assert_eq!(answer(Some(b"abc"), Ok(text)).map(|event| event.locale), Ok(Some("pl".to_owned())));
+    assert_eq!(answer(Some(b"abc"), Ok(b"abc".to_vec())), Err(Code::NotJson));
 }
 
 #[test]

@@ -3,6 +3,7 @@ use stream_runtime::broker::kafka::KafkaBroker;
 
 use crate::config::Config;
 use crate::problem::Problem;
+use crate::registry::Registry;
 use crate::topics::{Partitions, Step, plan};
 
 /// What `check` found in order.
@@ -15,6 +16,7 @@ pub(crate) struct Report {
 
 /// Looks at the configuration and the broker and changes neither.
 pub(crate) fn check(config: &Config) -> Result<Report, Problem> {
+    Registry::read(config)?;
     let broker = KafkaBroker::new(&config.kafka.bootstrap, &config.kafka.properties)?;
     broker.topics()?;
     let partitions = Partitions::check(&broker, config)?;

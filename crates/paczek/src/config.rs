@@ -17,6 +17,7 @@ use text::{explain, is_value, set};
 
 use crate::problem::Problem;
 use crate::processors::CLICKSTREAM;
+use crate::registry::OutwardConfig;
 
 /// Prefix of the environment variables that override the file: `PACZEK_KAFKA__BOOTSTRAP`.
 const ENVIRONMENT: &str = "PACZEK_";
@@ -49,6 +50,8 @@ pub struct Config {
     pub profiles: ProfilesConfig,
     /// How decisions are made.
     pub recommender: RecommenderConfig,
+    /// How values leave for readers outside.
+    pub outward: OutwardConfig,
     /// How work is cut into transactions.
     pub transactions: TransactionsConfig,
 }
@@ -74,7 +77,7 @@ pub struct SourceConfig {
     pub name: String,
     /// The topic; the name when empty.
     pub topic: String,
-    /// `segment`, `canonical` or `alibaba`.
+    /// `segment`, `canonical`, `avro` or `alibaba`.
     pub format: String,
     /// `live`, or `historic` for files and replays.
     pub kind: String,
@@ -165,6 +168,7 @@ impl Default for Config {
             sources: vec![SourceConfig::default()],
             profiles: ProfilesConfig::default(),
             recommender: RecommenderConfig::default(),
+            outward: OutwardConfig::default(),
             transactions: TransactionsConfig::default(),
         }
     }
@@ -346,6 +350,7 @@ impl Config {
             return Err("no source is called clickstream; timers run on its time".into());
         }
         self.transactions.check()?;
+        self.outward.check()?;
         self.check_topics()?;
         plain("application", &self.application)?;
         if !self.topic_prefix.is_empty() {

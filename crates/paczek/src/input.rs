@@ -6,7 +6,7 @@ use std::path::Path;
 
 use events::{EventTime, Raw};
 use indicatif::ProgressBar;
-use ingest::Source;
+use ingest::{Format, Source};
 
 use crate::problem::Problem;
 
@@ -26,8 +26,14 @@ pub struct Row {
 /// Every line of the file, in (event time, line) order. Empty lines are none.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or its format is none of files.
 pub fn read_rows(path: &Path, source: &Source, now: EventTime) -> Result<Vec<Row>, Problem> {
+    if source.format == Format::Avro {
+        return Err(Problem::Config(
+            "format avro is for records on Kafka: a file has a row in each line, and Avro may hold line ends"
+                .into(),
+        ));
+    }
     let failed = |error| Problem::File { path: path.to_owned(), source: error };
     let file = File::open(path).map_err(failed)?;
     let progress = progress(file.metadata().map_err(failed)?.len(), "reading");
@@ -92,6 +98,13 @@ fn row(line: u64, value: Vec<u8>, source: &Source, before: EventTime, now: Event
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_avro_is_refused_and_not_read_as_something_else() {
+        let avro = Source::new("clickstream", "shop", Format::Avro, ingest::SourceKind::Historic);
+        let answer = read_rows(Path::new("/dev/null"), &avro, EventTime(0));
+        assert!(matches!(answer, Err(Problem::Config(reason)) if reason.contains("avro")));
+    }
 
     #[test]
     fn lines_are_read_as_they_stand_and_no_longer_than_they_may_be() {

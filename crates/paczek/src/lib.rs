@@ -18,6 +18,7 @@ mod problem;
 mod processors;
 mod profile;
 mod read;
+mod registry;
 mod run;
 mod story;
 mod tap;

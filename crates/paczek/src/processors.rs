@@ -1,5 +1,6 @@
 //! The adapters: bytes in, a pure crate's decision, bytes out.
 
+mod avro_input;
 mod ingest;
 mod item_models;
 mod profile_updater;
@@ -7,6 +8,7 @@ mod recommender;
 
 use std::sync::Arc;
 
+use codec::Outward;
 use events::DeadLetter;
 use stream_runtime::{Failure, Header, Output, SourceRecord, partition_for};
 
@@ -27,6 +29,8 @@ const KEY_LIMIT: usize = 4 << 10;
 pub(crate) struct Target {
     pub(crate) topic: Arc<str>,
     pub(crate) partitions: i32,
+    /// How outward values are written to it; what inner topics hold has one form.
+    pub(crate) outward: Outward,
 }
 
 impl Target {
@@ -74,6 +78,6 @@ fn dead_letter(target: &Target, record: &SourceRecord, refusal: &Refusal<'_>) ->
     if let Some(line) = headers::read_number(record, headers::LINE) {
         headers.push(headers::number(headers::LINE, line));
     }
-    let value = codec::encode_dead_letter(&letter)?;
+    let value = codec::encode_dead_letter(&letter, target.outward)?;
     Ok(Output { key: key.clone(), ..target.keyed(key.unwrap_or_default(), value, headers) })
 }

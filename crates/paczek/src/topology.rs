@@ -9,6 +9,7 @@ use crate::problem::Problem;
 use crate::processors::{
     ITEM_MODELS, IngestProcessor, ModelTable, Origins, ProfileProcessor, RecommenderProcessor, Target,
 };
+use crate::registry::Registry;
 use crate::topics::Partitions;
 
 /// One processor with the names it has on the cluster.
@@ -33,9 +34,11 @@ pub(crate) struct Topology {
 
 impl Topology {
     pub(crate) fn of(config: &Config, partitions: &Partitions) -> Result<Self, Problem> {
+        let registry = Registry::read(config)?;
         let target = |name: &str| {
             let topic = config.topic(name);
-            Target { partitions: partitions.count(&topic), topic: Arc::from(topic) }
+            let outward = registry.outward(&topic);
+            Target { partitions: partitions.count(&topic), topic: Arc::from(topic), outward }
         };
         let sources = config.sources.iter();
         let ingest = sources.map(|source| {
@@ -43,6 +46,7 @@ impl Topology {
                 name: format!("ingest-{}", source.name),
                 frontier: format!("{}/frontier", source.name),
                 source: source.source().map_err(Problem::Config)?,
+                schema_id: registry.input(source.topic()),
                 idle_patience: source.idle_patience.millis(),
                 events: target("events"),
                 dead_letters: target("dead-letters"),

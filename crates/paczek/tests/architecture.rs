@@ -32,7 +32,19 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("simulator", &["events"]),
-    ("benches", &["stream-runtime"]),
+    (
+        "benches",
+        &[
+            "events",
+            "ingest",
+            "profile-updater",
+            "recommender",
+            "codec",
+            "state-store",
+            "stream-runtime",
+            "simulator",
+        ],
+    ),
 ];
 
 /// Heavy libraries, and the one crate whose business each is.

@@ -186,7 +186,7 @@ impl Profile {
                 kind: event.kind,
                 event_time: event.event_time,
             },
-            session: self.sessions.view(&key.to_string(), event.event_time),
+            session: self.sessions.view(key, event.event_time),
             carts: self.carts.live_view(key.id()),
             recently_viewed: self.items.viewed(),
             purchased: self.items.purchased(),

@@ -1,4 +1,4 @@
-use events::{EventTime, SessionView};
+use events::{EventTime, ProfileKey, SessionView};
 use serde::{Deserialize, Serialize};
 
 /// How many visits stay open to an event that arrives out of order.
@@ -40,7 +40,7 @@ impl Sessions {
     }
 
     /// The visit that `at` falls into.
-    pub(crate) fn view(&self, profile: &str, at: EventTime) -> Option<SessionView> {
+    pub(crate) fn view(&self, profile: &ProfileKey, at: EventTime) -> Option<SessionView> {
         let session = self.recent.iter().find(|session| session.started <= at && at <= session.last)?;
         Some(SessionView {
             session_id: format!("{profile}:{}", session.started.0),

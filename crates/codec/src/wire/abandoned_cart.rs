@@ -4,28 +4,31 @@ use serde_json::Value;
 
 use super::adaptors::{List, Millis, Optional, Wire, mirror};
 use super::profile_update::{CartViewWire, StageWire};
-use super::recommendation::{ReasonWire, all_finite};
-use super::{as_json, json};
-use crate::{CodecError, Subject};
+use super::recommendation::{NOT_FINITE, ReasonWire, all_finite};
+use super::{as_json, outward};
+use crate::{CodecError, Outward, Subject};
 
 const SUBJECT: Subject = Subject::AbandonedCart;
 const CONTRADICTION: &str = "its action and its cancel_reason contradict each other";
 
-pub(crate) fn encode(decision: &AbandonedCart) -> Result<Vec<u8>, CodecError> {
+pub(crate) fn encode(decision: &AbandonedCart, form: Outward) -> Result<Vec<u8>, CodecError> {
     let unencodable = |reason| Err(CodecError::Unencodable { what: SUBJECT.name(), reason });
     if !all_finite(&decision.reasons) {
-        return unencodable("a weight is not a finite number");
+        return unencodable(NOT_FINITE);
     }
     if contradicts(decision.action, decision.cancel_reason) {
         return unencodable(CONTRADICTION);
     }
-    json::encode(SUBJECT, &AbandonedCartWire::from(decision))
+    outward::encode(SUBJECT, &AbandonedCartWire::from(decision), form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<AbandonedCart, CodecError> {
-    let wire = json::decode::<AbandonedCartWire>(SUBJECT, bytes)?;
+    let wire = outward::decode::<AbandonedCartWire>(SUBJECT, bytes)?;
     if contradicts(wire.action, wire.cancel_reason) {
-        return Err(json::malformed(SUBJECT, CONTRADICTION));
+        return Err(outward::malformed(SUBJECT, CONTRADICTION));
+    }
+    if !all_finite(&wire.reasons) {
+        return Err(outward::malformed(SUBJECT, NOT_FINITE));
     }
     Ok(wire.into())
 }

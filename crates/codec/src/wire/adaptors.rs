@@ -1,5 +1,7 @@
+use std::fmt;
+
 use events::{EventKind, EventTime};
-use serde::de::Error;
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What the error says when `event_type` is not a canonical name; it is looked up by this text.
@@ -110,7 +112,18 @@ impl Wire for KindName {
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventKind, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        EventKind::parse(&name).ok_or_else(|| D::Error::custom(UNKNOWN_EVENT_TYPE))
+        deserializer.deserialize_str(Self)
+    }
+}
+
+impl Visitor<'_> for KindName {
+    type Value = EventKind;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a canonical event_type")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<EventKind, E> {
+        EventKind::parse(name).ok_or_else(|| E::custom(UNKNOWN_EVENT_TYPE))
     }
 }

@@ -4,30 +4,24 @@ use events::DeadLetter;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::as_json;
-use super::json::reason;
-use crate::avro::refuse_large;
-use crate::{CodecError, Subject};
+use super::{as_json, outward};
+use crate::{CodecError, Outward, Subject};
 
-/// The largest dead letter in JSON: 4 MiB, which is what its topic takes.
+/// The largest dead letter: 4 MiB, which is what its topic takes.
 pub const MAX_DEAD_LETTER_BYTES: usize = 4 * 1024 * 1024;
 
-const WHAT: &str = "dead-letter";
+const SUBJECT: Subject = Subject::DeadLetter;
 
-pub(crate) fn encode(letter: &DeadLetter) -> Result<Vec<u8>, CodecError> {
-    let json = serde_json::to_vec(&DeadLetterWire::try_from(letter)?)
-        .map_err(|_| CodecError::Unencodable { what: WHAT, reason: "it has no form in JSON" })?;
-    refuse_large(WHAT, json.len(), MAX_DEAD_LETTER_BYTES)?;
-    Ok(json)
+pub(crate) fn encode(letter: &DeadLetter, form: Outward) -> Result<Vec<u8>, CodecError> {
+    outward::encode(SUBJECT, &DeadLetterWire::try_from(letter)?, form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<DeadLetter, CodecError> {
-    refuse_large(WHAT, bytes.len(), MAX_DEAD_LETTER_BYTES)?;
-    serde_json::from_slice::<DeadLetterWire<'_>>(bytes).map_err(|error| malformed(reason(&error)))?.try_into()
+    outward::decode::<DeadLetterWire<'_>>(SUBJECT, bytes)?.try_into()
 }
 
 pub(crate) fn to_json(letter: &DeadLetter) -> Result<Value, CodecError> {
-    as_json(Subject::DeadLetter, &DeadLetterWire::try_from(letter)?)
+    as_json(SUBJECT, &DeadLetterWire::try_from(letter)?)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,8 +45,10 @@ impl<'a> TryFrom<&'a DeadLetter> for DeadLetterWire<'a> {
     fn try_from(letter: &'a DeadLetter) -> Result<Self, CodecError> {
         let (key, key_hex) = text_or_hex(letter.key.as_deref());
         let (payload, payload_hex) = text_or_hex(letter.payload.as_deref());
-        let payload_bytes = i64::try_from(letter.payload_bytes)
-            .map_err(|_| CodecError::Unencodable { what: WHAT, reason: "payload_bytes is over 2^63 - 1" })?;
+        let payload_bytes = i64::try_from(letter.payload_bytes).map_err(|_| CodecError::Unencodable {
+            what: SUBJECT.name(),
+            reason: "payload_bytes is over 2^63 - 1",
+        })?;
         Ok(Self {
             stage: Cow::Borrowed(&letter.stage),
             source: Cow::Borrowed(&letter.source),
@@ -139,7 +135,7 @@ fn nibble(digit: u8) -> Option<u8> {
 }
 
 fn malformed(reason: &'static str) -> CodecError {
-    CodecError::Malformed { what: WHAT, reason }
+    outward::malformed(SUBJECT, reason)
 }
 
 #[cfg(test)]

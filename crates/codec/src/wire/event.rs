@@ -8,27 +8,46 @@ use serde_json::Value;
 
 use super::adaptors::{Borrowed, KindName, List, Millis, Optional, Owned, Wire, mirror};
 use super::as_json;
-use crate::avro::{self, Format, LazyFormat};
-use crate::{CodecError, Subject};
+use crate::{CodecError, MAX_VALUE_BYTES, Subject, avro, frame};
 
-static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(Subject::ClickstreamEvent));
+const SUBJECT: Subject = Subject::ClickstreamEvent;
 
 pub(crate) fn encode(event: &Event) -> Result<Vec<u8>, CodecError> {
-    avro::encode(&FORMAT, &Borrowed::<EventWire>(event))
+    avro::encode(SUBJECT, &Borrowed::<EventWire>(event))
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Event, CodecError> {
-    avro::decode::<Owned<EventWire>>(&FORMAT, bytes).map(|owned| owned.0)
+    avro::decode::<Owned<EventWire>>(SUBJECT, bytes).map(|owned| owned.0)
 }
 
 pub(crate) fn to_json(event: &Event) -> Result<Value, CodecError> {
-    as_json(Subject::ClickstreamEvent, &Borrowed::<EventWire>(event))
+    as_json(SUBJECT, &Borrowed::<EventWire>(event))
 }
 
-// Each struct has its record's name in the schema, which Avro asks for when it reads, and its fields in
-// the order of the schema: Avro writes them as they come and buffers any that come early.
+pub(crate) fn canonical_json(bytes: &[u8], schema_id: Option<u32>) -> Result<Vec<u8>, CodecError> {
+    let event = decode_input(bytes, schema_id)?;
+    serde_json::to_vec(&Borrowed::<EventWire>(&event))
+        .map_err(|_| CodecError::Unencodable { what: SUBJECT.name(), reason: "it has no form in JSON" })
+}
+
+/// Confluent's frame or the version byte, told apart by the first byte.
+fn decode_input(bytes: &[u8], schema_id: Option<u32>) -> Result<Event, CodecError> {
+    if bytes.first() != Some(&frame::MAGIC) {
+        return decode(bytes);
+    }
+    let what = SUBJECT.name();
+    avro::refuse_large(SUBJECT, bytes.len(), MAX_VALUE_BYTES)?;
+    let (found, datum) = frame::open(what, bytes)?;
+    if schema_id != Some(found) {
+        return Err(CodecError::UnknownSchema { what });
+    }
+    avro::read::<Owned<EventWire>>(SUBJECT, datum).map(|owned| owned.0)
+}
+
+// Each struct has the fields of its record in the order of the schema, and each enum its symbols: Avro writes
+// them as they come, without names.
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Event", rename = "ClickstreamEvent")]
+#[serde(remote = "Event")]
 struct EventWire {
     event_id: String,
     #[serde(rename = "tenant_id")]
@@ -90,7 +109,7 @@ enum ChannelWire {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Item", rename = "Item")]
+#[serde(remote = "Item")]
 struct ItemWire {
     product_id: String,
     variant_id: Option<String>,
@@ -108,7 +127,7 @@ struct ItemWire {
 mirror!(ItemWire, Item);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Cart", rename = "Cart")]
+#[serde(remote = "Cart")]
 struct CartWire {
     cart_id: Option<String>,
     #[serde(with = "CartOpWire")]
@@ -131,7 +150,7 @@ enum CartOpWire {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Order", rename = "Order")]
+#[serde(remote = "Order")]
 struct OrderWire {
     order_id: String,
     cart_id: Option<String>,
@@ -146,7 +165,7 @@ struct OrderWire {
 mirror!(OrderWire, Order);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "ListContext", rename = "ListInfo")]
+#[serde(remote = "ListContext")]
 struct ListWire {
     list_id: Option<String>,
     query: Option<String>,
@@ -156,7 +175,7 @@ struct ListWire {
 mirror!(ListWire, ListContext);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Attribution", rename = "Attribution")]
+#[serde(remote = "Attribution")]
 struct AttributionWire {
     decision_id: Option<String>,
     campaign: BTreeMap<String, String>,
@@ -165,7 +184,7 @@ struct AttributionWire {
 mirror!(AttributionWire, Attribution);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Consent", rename = "ConsentSnapshot")]
+#[serde(remote = "Consent")]
 struct ConsentWire {
     version: String,
     purposes: BTreeMap<String, bool>,
@@ -174,7 +193,7 @@ struct ConsentWire {
 mirror!(ConsentWire, Consent);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Geo", rename = "Geo")]
+#[serde(remote = "Geo")]
 struct GeoWire {
     country: Option<String>,
     region: Option<String>,

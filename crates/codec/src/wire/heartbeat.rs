@@ -4,25 +4,24 @@ use serde_json::Value;
 
 use super::adaptors::{Borrowed, List, Millis, Owned, Wire, mirror};
 use super::as_json;
-use crate::avro::{self, Format, LazyFormat};
-use crate::{CodecError, Subject};
+use crate::{CodecError, Subject, avro};
 
-static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(Subject::Heartbeat));
+const SUBJECT: Subject = Subject::Heartbeat;
 
 pub(crate) fn encode(heartbeat: &Heartbeat) -> Result<Vec<u8>, CodecError> {
-    avro::encode(&FORMAT, &Borrowed::<HeartbeatWire>(heartbeat))
+    avro::encode(SUBJECT, &Borrowed::<HeartbeatWire>(heartbeat))
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Heartbeat, CodecError> {
-    avro::decode::<Owned<HeartbeatWire>>(&FORMAT, bytes).map(|owned| owned.0)
+    avro::decode::<Owned<HeartbeatWire>>(SUBJECT, bytes).map(|owned| owned.0)
 }
 
 pub(crate) fn to_json(heartbeat: &Heartbeat) -> Result<Value, CodecError> {
-    as_json(Subject::Heartbeat, &Borrowed::<HeartbeatWire>(heartbeat))
+    as_json(SUBJECT, &Borrowed::<HeartbeatWire>(heartbeat))
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Heartbeat", rename = "Heartbeat")]
+#[serde(remote = "Heartbeat")]
 struct HeartbeatWire {
     source: String,
     #[serde(with = "List::<OriginTimeWire>")]
@@ -32,7 +31,7 @@ mirror!(HeartbeatWire, Heartbeat);
 
 // The end of a source is `EventTime::MAX`, which is `i64::MAX` as it stands.
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "OriginTime", rename = "OriginTime")]
+#[serde(remote = "OriginTime")]
 struct OriginTimeWire {
     partition: i32,
     #[serde(with = "Millis")]

@@ -3,7 +3,7 @@ pub(crate) mod adaptors;
 pub(crate) mod dead_letter;
 pub(crate) mod event;
 pub(crate) mod heartbeat;
-mod json;
+mod outward;
 pub(crate) mod profile_update;
 pub(crate) mod recommendation;
 pub(crate) mod session_event;

@@ -7,26 +7,24 @@ use serde_json::Value;
 
 use super::adaptors::{KindName, List, Millis, Optional, Wire, mirror};
 use super::as_json;
-use crate::avro::{self, Format, LazyFormat};
-use crate::{CodecError, Subject};
+use crate::{CodecError, Subject, avro};
 
-static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(Subject::ProfileUpdate));
+const SUBJECT: Subject = Subject::ProfileUpdate;
 
 pub(crate) fn encode(update: &ProfileUpdate) -> Result<Vec<u8>, CodecError> {
-    avro::encode(&FORMAT, &Outgoing::try_from(update)?)
+    avro::encode(SUBJECT, &Outgoing::try_from(update)?)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<ProfileUpdate, CodecError> {
-    avro::decode::<Incoming>(&FORMAT, bytes)?.try_into()
+    avro::decode::<Incoming>(SUBJECT, bytes)?.try_into()
 }
 
 pub(crate) fn to_json(update: &ProfileUpdate) -> Result<Value, CodecError> {
-    as_json(Subject::ProfileUpdate, &Outgoing::try_from(update)?)
+    as_json(SUBJECT, &Outgoing::try_from(update)?)
 }
 
 /// A profile update as it is written, borrowed.
 #[derive(Serialize)]
-#[serde(rename = "ProfileUpdate")]
 struct Outgoing<'a> {
     tenant_id: &'a str,
     profile_id: &'a str,
@@ -87,7 +85,6 @@ impl<'a> TryFrom<&'a ProfileUpdate> for Outgoing<'a> {
 
 /// A profile update as it was read, before anybody has looked into it.
 #[derive(Deserialize)]
-#[serde(rename = "ProfileUpdate")]
 struct Incoming {
     tenant_id: String,
     profile_id: String,
@@ -164,7 +161,7 @@ pub(super) enum CauseKind {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "SessionView", rename = "Session")]
+#[serde(remote = "SessionView")]
 struct SessionWire {
     session_id: String,
     #[serde(with = "Millis")]
@@ -176,7 +173,7 @@ struct SessionWire {
 mirror!(SessionWire, SessionView);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "CartView", rename = "CartView", deny_unknown_fields)]
+#[serde(remote = "CartView", deny_unknown_fields)]
 pub(super) struct CartViewWire {
     cart_key: String,
     #[serde(with = "List::<CartLineWire>")]
@@ -187,7 +184,7 @@ pub(super) struct CartViewWire {
 mirror!(CartViewWire, CartView);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "CartLine", rename = "CartLine", deny_unknown_fields)]
+#[serde(remote = "CartLine", deny_unknown_fields)]
 pub(super) struct CartLineWire {
     product_id: String,
     variant_id: Option<String>,
@@ -197,7 +194,7 @@ pub(super) struct CartLineWire {
 mirror!(CartLineWire, CartLine);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "ItemSeen", rename = "ItemSeen")]
+#[serde(remote = "ItemSeen")]
 struct ItemSeenWire {
     product_id: String,
     #[serde(with = "Millis")]
@@ -206,7 +203,7 @@ struct ItemSeenWire {
 mirror!(ItemSeenWire, ItemSeen);
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Abandonment", rename = "Abandonment")]
+#[serde(remote = "Abandonment")]
 struct AbandonmentWire {
     #[serde(with = "CartViewWire")]
     cart: CartView,

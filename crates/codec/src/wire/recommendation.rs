@@ -6,31 +6,36 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::adaptors::{KindName, List, Millis, Wire, mirror};
-use super::{as_json, json};
-use crate::{CodecError, Subject};
+use super::{as_json, outward};
+use crate::{CodecError, Outward, Subject};
 
 const SUBJECT: Subject = Subject::Recommendation;
+pub(super) const NOT_FINITE: &str = "a score or weight is not a finite number";
 
-pub(crate) fn encode(recommendation: &Recommendation) -> Result<Vec<u8>, CodecError> {
-    let finite = |item: &RecommendedItem| item.score.is_finite() && all_finite(&item.reasons);
-    if !recommendation.items.iter().all(finite) {
-        return Err(CodecError::Unencodable {
-            what: SUBJECT.name(),
-            reason: "a score is not a finite number",
-        });
+pub(crate) fn encode(recommendation: &Recommendation, form: Outward) -> Result<Vec<u8>, CodecError> {
+    if !recommendation.items.iter().all(is_finite) {
+        return Err(CodecError::Unencodable { what: SUBJECT.name(), reason: NOT_FINITE });
     }
-    json::encode(SUBJECT, &RecommendationWire::from(recommendation))
+    outward::encode(SUBJECT, &RecommendationWire::from(recommendation), form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Recommendation, CodecError> {
-    json::decode::<RecommendationWire>(SUBJECT, bytes).map(Recommendation::from)
+    let wire = outward::decode::<RecommendationWire>(SUBJECT, bytes)?;
+    match wire.items.iter().all(is_finite) {
+        true => Ok(wire.into()),
+        false => Err(outward::malformed(SUBJECT, NOT_FINITE)),
+    }
 }
 
 pub(crate) fn to_json(recommendation: &Recommendation) -> Result<Value, CodecError> {
     as_json(SUBJECT, &RecommendationWire::from(recommendation))
 }
 
-/// JSON has no other numbers.
+fn is_finite(item: &RecommendedItem) -> bool {
+    item.score.is_finite() && all_finite(&item.reasons)
+}
+
+/// JSON has no other numbers, and what can be said must not depend on the form it is said in.
 pub(super) fn all_finite(reasons: &[Reason]) -> bool {
     reasons.iter().all(|reason| reason.weight.is_finite())
 }

@@ -4,20 +4,17 @@ use serde_json::Value;
 
 use super::adaptors::{Millis, Wire};
 use super::as_json;
-use super::json::malformed;
-use crate::avro::{self, Format, LazyFormat};
-use crate::{CodecError, Subject};
+use super::outward::malformed;
+use crate::{CodecError, Subject, avro};
 
 const SUBJECT: Subject = Subject::SessionEvent;
 
-static FORMAT: LazyFormat = LazyFormat::new(|| Format::of(SUBJECT));
-
 pub(crate) fn encode(entry: &SessionEntry) -> Result<Vec<u8>, CodecError> {
-    avro::encode(&FORMAT, &SessionWire::try_from(entry)?)
+    avro::encode(SUBJECT, &SessionWire::try_from(entry)?)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<SessionEntry, CodecError> {
-    avro::decode::<SessionWire>(&FORMAT, bytes)?.try_into()
+    avro::decode::<SessionWire>(SUBJECT, bytes)?.try_into()
 }
 
 pub(crate) fn to_json(entry: &SessionEntry) -> Result<Value, CodecError> {
@@ -25,7 +22,6 @@ pub(crate) fn to_json(entry: &SessionEntry) -> Result<Value, CodecError> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "SessionEvent")]
 struct SessionWire {
     tenant_id: String,
     profile_id: String,
@@ -39,7 +35,7 @@ struct SessionWire {
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename = "SessionEventKind", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum KindWire {
     Viewed,
     Added,

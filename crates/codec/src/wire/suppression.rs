@@ -5,17 +5,17 @@ use serde_json::Value;
 use super::adaptors::{KindName, Millis, Optional, Wire};
 use super::profile_update::CauseKind;
 use super::recommendation::PlacementWire;
-use super::{as_json, json};
-use crate::{CodecError, Subject};
+use super::{as_json, outward};
+use crate::{CodecError, Outward, Subject};
 
 const SUBJECT: Subject = Subject::Suppression;
 
-pub(crate) fn encode(suppression: &Suppression) -> Result<Vec<u8>, CodecError> {
-    json::encode(SUBJECT, &SuppressionWire::from(suppression))
+pub(crate) fn encode(suppression: &Suppression, form: Outward) -> Result<Vec<u8>, CodecError> {
+    outward::encode(SUBJECT, &SuppressionWire::from(suppression), form)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Suppression, CodecError> {
-    json::decode::<SuppressionWire>(SUBJECT, bytes)?.try_into()
+    outward::decode::<SuppressionWire>(SUBJECT, bytes)?.try_into()
 }
 
 pub(crate) fn to_json(suppression: &Suppression) -> Result<Value, CodecError> {
@@ -91,7 +91,7 @@ impl TryFrom<SuppressionWire> for Suppression {
     type Error = CodecError;
 
     fn try_from(wire: SuppressionWire) -> Result<Self, CodecError> {
-        let contradiction = |reason| Err(json::malformed(SUBJECT, reason));
+        let contradiction = |reason| Err(outward::malformed(SUBJECT, reason));
         let would_have_been = match (wire.would_have_been, wire.placement, wire.trigger_id, wire.step) {
             (OutputKind::Recommendation, Some(placement), None, None) => {
                 WouldHaveBeen::Recommendation { placement }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use codec::Outward;
 use events::{
     Abandonment, Attribution, Cart, CartLine, CartOp, CartView, Cause, Channel, Consent, DeadLetter, Event,
     EventKind, EventTime, Geo, Heartbeat, Item, ItemSeen, ListContext, Order, OriginTime, ProfileKey,
@@ -11,6 +12,13 @@ use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use crate::contract::SCHEMA_ID;
+
+/// Either form.
+pub(crate) fn outward() -> impl Strategy<Value = Outward> {
+    select(vec![Outward::Json, Outward::ConfluentAvro { schema_id: SCHEMA_ID }])
+}
 
 /// A refusal of that payload.
 pub(crate) fn refused(payload: &[u8]) -> DeadLetter {

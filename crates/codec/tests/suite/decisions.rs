@@ -1,7 +1,7 @@
 //! Decisions and session entries with arbitrary content: each comes back, and what contradicts itself is refused.
 
 use codec::{
-    CodecError, Subject, decode_abandoned_cart, decode_recommendation, decode_session_entry,
+    CodecError, Outward, Subject, decode_abandoned_cart, decode_recommendation, decode_session_entry,
     decode_suppression, encode_abandoned_cart, encode_recommendation, encode_session_entry,
     encode_suppression,
 };
@@ -15,28 +15,42 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::arbitrary::{cart_view, cause, kind, maybe, text, time};
-use crate::contract::example;
+use crate::arbitrary::{cart_view, cause, kind, maybe, outward, text, time};
+use crate::contract::{assert_as_the_library, example, framed_bytes, through_the_domain};
 
 proptest! {
     #[test]
     fn session_entries_come_back(entry in session_entry()) {
-        prop_assert_eq!(decode_session_entry(&encode_session_entry(&entry).unwrap()).unwrap(), entry);
+        let bytes = encode_session_entry(&entry).unwrap();
+        prop_assert_eq!(decode_session_entry(&bytes).unwrap(), entry);
+        assert_as_the_library(Subject::SessionEvent, &bytes);
     }
 
     #[test]
-    fn recommendations_come_back(said in recommendation()) {
-        prop_assert_eq!(decode_recommendation(&encode_recommendation(&said).unwrap()).unwrap(), said);
+    fn recommendations_come_back(said in recommendation(), form in outward()) {
+        let bytes = encode_recommendation(&said, form).unwrap();
+        prop_assert_eq!(decode_recommendation(&bytes).unwrap(), said);
+        if form != Outward::Json {
+            assert_as_the_library(Subject::Recommendation, &bytes);
+        }
     }
 
     #[test]
-    fn abandoned_carts_come_back(said in abandoned_cart()) {
-        prop_assert_eq!(decode_abandoned_cart(&encode_abandoned_cart(&said).unwrap()).unwrap(), said);
+    fn abandoned_carts_come_back(said in abandoned_cart(), form in outward()) {
+        let bytes = encode_abandoned_cart(&said, form).unwrap();
+        prop_assert_eq!(decode_abandoned_cart(&bytes).unwrap(), said);
+        if form != Outward::Json {
+            assert_as_the_library(Subject::AbandonedCart, &bytes);
+        }
     }
 
     #[test]
-    fn suppressions_come_back(silence in suppression()) {
-        prop_assert_eq!(decode_suppression(&encode_suppression(&silence).unwrap()).unwrap(), silence);
+    fn suppressions_come_back(silence in suppression(), form in outward()) {
+        let bytes = encode_suppression(&silence, form).unwrap();
+        prop_assert_eq!(decode_suppression(&bytes).unwrap(), silence);
+        if form != Outward::Json {
+            assert_as_the_library(Subject::Suppression, &bytes);
+        }
     }
 }
 
@@ -53,17 +67,38 @@ fn what_contradicts_itself_is_refused() {
         let mut json = example(subject, file);
         json[field] = value;
         let bytes = serde_json::to_vec(&json).unwrap();
-        let answer = crate::contract::through_the_domain(subject, &bytes);
+        let answer = through_the_domain(subject, &bytes);
         assert!(matches!(answer, Err(CodecError::Malformed { .. })), "{file}: {field}");
     }
 }
 
 #[test]
-fn a_score_that_json_cannot_write_is_refused() {
+fn a_score_that_json_cannot_write_is_refused_in_either_form() {
     let bytes = serde_json::to_vec(&example(Subject::Recommendation, "for-you.json")).unwrap();
     let mut said = decode_recommendation(&bytes).unwrap();
     said.items[0].score = f64::NAN;
-    assert!(matches!(encode_recommendation(&said), Err(CodecError::Unencodable { .. })));
+    for form in [Outward::Json, Outward::ConfluentAvro { schema_id: 1 }] {
+        assert!(matches!(encode_recommendation(&said, form), Err(CodecError::Unencodable { .. })));
+    }
+}
+
+#[test]
+fn a_number_that_json_cannot_write_is_not_read_from_avro() {
+    for (subject, file) in [(Subject::Recommendation, "for-you.json"), (Subject::AbandonedCart, "fire.json")]
+    {
+        let mut json = example(subject, file);
+        let weight = json.pointer_mut(match subject {
+            Subject::Recommendation => "/items/0/reasons/0/weight",
+            _ => "/reasons/0/weight",
+        });
+        *weight.unwrap() = serde_json::json!(0.123_456_789);
+        let mut bytes = framed_bytes(subject, &json);
+        assert!(through_the_domain(subject, &bytes).is_ok());
+        let at = bytes.windows(8).position(|bytes| bytes == 0.123_456_789_f64.to_le_bytes()).unwrap();
+        bytes[at..at + 8].copy_from_slice(&f64::INFINITY.to_le_bytes());
+        let answer = through_the_domain(subject, &bytes);
+        assert!(matches!(answer, Err(CodecError::Malformed { reason, .. }) if reason.contains("finite")));
+    }
 }
 
 prop_compose! {

@@ -2,13 +2,16 @@
 
 use std::fs;
 
-use codec::{CodecError, MAX_DEAD_LETTER_BYTES, MAX_VALUE_BYTES, Subject, decode_dead_letter, decode_event};
-use codec::{encode_dead_letter, encode_event};
+use codec::{
+    CodecError, MAX_DEAD_LETTER_BYTES, MAX_VALUE_BYTES, Subject, canonical_json, decode_dead_letter,
+    decode_event,
+};
+use codec::{Outward, encode_dead_letter, encode_event};
 use events::Event;
 use proptest::prelude::*;
 
 use crate::arbitrary::refused;
-use crate::contract::{examples, schemas, through_the_domain, wire_bytes};
+use crate::contract::{examples, framed_bytes, schemas, through_the_domain, wire_bytes};
 
 const AVRO: [Subject; 4] =
     [Subject::ClickstreamEvent, Subject::ProfileUpdate, Subject::Heartbeat, Subject::SessionEvent];
@@ -50,18 +53,21 @@ proptest! {
         for subject in Subject::ALL {
             let _answer = through_the_domain(*subject, &bytes);
         }
-        if let Some(version) = bytes.first_mut() {
-            *version = 1;
-            for subject in AVRO {
-                let _answer = through_the_domain(subject, &bytes);
+        for first in [0, 1] {
+            if let Some(version) = bytes.first_mut() {
+                *version = first;
             }
+            for subject in Subject::ALL {
+                let _answer = through_the_domain(*subject, &bytes);
+            }
+            let _answer = canonical_json(&bytes, schema_id(&bytes));
         }
     }
 }
 
 #[test]
 fn every_other_version_is_refused() {
-    for (subject, mut bytes) in samples().into_iter().filter(|(subject, _)| !subject.is_json()) {
+    for (subject, mut bytes) in samples().into_iter().filter(|(subject, _)| !subject.is_outward()) {
         for version in (0..=u8::MAX).filter(|version| *version != 1) {
             bytes[0] = version;
             let refusal = CodecError::UnknownVersion { what: subject.name(), found: version, known: 1 };
@@ -89,17 +95,17 @@ fn too_large_is_refused_unread() {
 #[test]
 fn claims_of_size_are_not_believed() {
     let before = peak_kib();
-    // The field after the version is a text: of 400 MB, of 1 TB, of less than nothing.
-    let (large, negative) =
-        ("a text claims more bytes than a value may have", "a length or index is negative");
+    // The field after the version or frame is a text: of 400 MB, of 1 TB, of less than nothing.
+    let (large, negative) = ("it ends too early", "a length or index is negative");
     for (claim, reason) in [
         (&[0x80, 0x90, 0xbc, 0xfd, 0x02][..], large),
         (&[0x80, 0x80, 0x80, 0x80, 0x80, 0x40], large),
         (&[0x03], negative),
     ] {
-        let bytes = [&[1], claim].concat();
-        for subject in AVRO {
-            assert_eq!(through_the_domain(subject, &bytes), Err(malformed(subject, reason)));
+        for subject in Subject::ALL {
+            let head: &[u8] = if subject.is_outward() { &[0, 0, 0, 0, 1] } else { &[1] };
+            let answer = through_the_domain(*subject, &[head, claim].concat());
+            assert_eq!(answer, Err(malformed(*subject, reason)));
         }
     }
     // The items claim to be 2^61 and are none.
@@ -125,7 +131,7 @@ fn the_densest_value_takes_a_bounded_multiple_of_its_size() {
 
 #[test]
 fn json_with_another_shape_is_refused() {
-    let letter = String::from_utf8(encode_dead_letter(&refused(b"x")).unwrap()).unwrap();
+    let letter = String::from_utf8(encode_dead_letter(&refused(b"x"), Outward::Json).unwrap()).unwrap();
     let hostile = [
         letter.replace("\"key\"", "\"colour\":1,\"key\""),
         letter.replace("\"key\"", "\"stage\":\"twice\",\"key\""),
@@ -151,7 +157,7 @@ fn no_message_repeats_what_was_read() {
     let unknown_kind = decode_event(&event).unwrap_err();
     assert!(unknown_kind.to_string().contains("event_type"), "{unknown_kind}");
 
-    let letter = encode_dead_letter(&refused(b"x")).unwrap();
+    let letter = encode_dead_letter(&refused(b"x"), Outward::Json).unwrap();
     let letter = String::from_utf8(letter).unwrap().replace("\"stage\"", &format!("\"{SECRET}\""));
     let unknown_field = decode_dead_letter(letter.as_bytes()).unwrap_err();
     for error in [unknown_kind, unknown_field] {
@@ -159,14 +165,15 @@ fn no_message_repeats_what_was_read() {
     }
 }
 
-/// Every example as it travels.
+/// Every example as it travels, an outward one in either form.
 fn samples() -> Vec<(Subject, Vec<u8>)> {
     let of = |subject: &Subject| {
         let examples = examples(&schemas().join(subject.name()));
-        examples
-            .into_iter()
-            .map(|(_, example)| (*subject, wire_bytes(*subject, &example)))
-            .collect::<Vec<_>>()
+        let forms = |(_, example)| {
+            let framed = subject.is_outward().then(|| framed_bytes(*subject, &example));
+            [Some(wire_bytes(*subject, &example)), framed].into_iter().flatten()
+        };
+        examples.into_iter().flat_map(forms).map(|bytes| (*subject, bytes)).collect::<Vec<_>>()
     };
     Subject::ALL.iter().flat_map(of).collect()
 }
@@ -182,6 +189,11 @@ fn before_items() -> Vec<u8> {
     let mut event = encode_event(&Event::default()).unwrap();
     event.truncate(event.len() - FIELDS_FROM_ITEMS);
     event
+}
+
+/// The id that a frame around `bytes` names, if there is one.
+fn schema_id(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(1..5)?.try_into().ok()?))
 }
 
 fn malformed(subject: Subject, reason: &'static str) -> CodecError {

@@ -5,6 +5,7 @@ mod arbitrary;
 mod contract;
 mod decisions;
 mod examples;
+mod framed;
 mod golden;
 mod hostile;
 mod round_trip;

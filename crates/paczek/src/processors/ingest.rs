@@ -1,9 +1,9 @@
 use events::{EventTime, Heartbeat, OriginTime, Raw};
-use ingest::{Code, Frontier, Mark, Rejection, Source, SourceKind};
+use ingest::{Code, Format, Frontier, Mark, Rejection, Source, SourceKind};
 use state_store::Timer;
 use stream_runtime::{Context, Failure, Metric, Outputs, Processor, SourceRecord, StreamTime, TaskTime};
 
-use super::{Refusal, Target, dead_letter};
+use super::{Refusal, Target, avro_input, dead_letter};
 use crate::headers;
 
 /// Time passes by the clock in steps of at least this, so that idleness does not fill the log.
@@ -16,6 +16,8 @@ pub(crate) struct IngestProcessor {
     /// What it notes its frontiers under.
     pub(crate) frontier: String,
     pub(crate) source: Source,
+    /// The id of its schema in a registry, if it is framed Avro.
+    pub(crate) schema_id: Option<u32>,
     /// Silence after which a live partition counts as idle, in milliseconds.
     pub(crate) idle_patience: i64,
     pub(crate) events: Target,
@@ -50,7 +52,11 @@ impl Processor for IngestProcessor {
         }
         let line = headers::read_number(record, headers::LINE).and_then(|line| u64::try_from(line).ok());
         let raw = Raw { value: record.value.as_deref(), line, produced_at: EventTime(record.timestamp) };
-        match ingest::accept(&raw, &self.source) {
+        let answer = match self.source.format {
+            Format::Avro => avro_input::accept(&raw, &self.source, self.schema_id),
+            _ => ingest::accept(&raw, &self.source),
+        };
+        match answer {
             Ok(event) => self.forward(record, &event, context),
             Err(rejection) => self.reject(record, &rejection, context),
         }

@@ -90,12 +90,14 @@ impl RecommenderProcessor {
         Ok(match decision {
             Decision::Recommendation(said) => {
                 let headers = headers_of(&Decided::by_event(&said.decision_id), speech);
-                self.recommendations.keyed(key, codec::encode_recommendation(said)?, headers)
+                let value = codec::encode_recommendation(said, self.recommendations.outward)?;
+                self.recommendations.keyed(key, value, headers)
             }
             Decision::AbandonedCart(said) => {
                 let due = (said.cancel_reason.is_none()).then_some(said.fire_at);
                 let headers = headers_of(&Decided { id: &said.decision_id, due }, speech);
-                self.abandoned_carts.keyed(key, codec::encode_abandoned_cart(said)?, headers)
+                let value = codec::encode_abandoned_cart(said, self.abandoned_carts.outward)?;
+                self.abandoned_carts.keyed(key, value, headers)
             }
             Decision::Suppression(silence) => {
                 let due = match silence.trigger {
@@ -103,7 +105,8 @@ impl RecommenderProcessor {
                     Cause::Event { .. } => None,
                 };
                 let headers = headers_of(&Decided { id: &silence.decision_id, due }, speech);
-                self.suppressions.keyed(key, codec::encode_suppression(silence)?, headers)
+                let value = codec::encode_suppression(silence, self.suppressions.outward)?;
+                self.suppressions.keyed(key, value, headers)
             }
         })
     }
