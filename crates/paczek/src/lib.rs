@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod demo;
 mod digest;
+mod explain;
 mod headers;
 mod http;
 mod input;
@@ -18,6 +19,8 @@ mod problem;
 mod processors;
 mod profile;
 mod read;
+#[cfg(test)]
+mod rehearsal;
 mod run;
 mod story;
 mod tap;
