@@ -16,7 +16,8 @@ mod subject;
 mod wire;
 
 use events::{
-    AbandonedCart, DeadLetter, Event, Heartbeat, ProfileUpdate, Recommendation, SessionEntry, Suppression,
+    AbandonedCart, DeadLetter, Event, Exclusion, Heartbeat, ProfileUpdate, Recommendation, RecommendedItem,
+    SessionEntry, Suppression,
 };
 use serde_json::Value;
 
@@ -128,6 +129,17 @@ pub fn encode_recommendation(value: &Recommendation) -> Result<Vec<u8>, CodecErr
 /// Whatever is not exactly one JSON object with the fields of the schema and no other.
 pub fn decode_recommendation(bytes: &[u8]) -> Result<Recommendation, CodecError> {
     wire::recommendation::decode(bytes)
+}
+
+/// The products of a recommendation and what it leaves out, as JSON in the form that they have in one.
+///
+/// # Errors
+/// [`CodecError::Unencodable`] when they have no form in JSON.
+pub fn shown_to_json(
+    items: &Vec<RecommendedItem>,
+    excluded: &Vec<Exclusion>,
+) -> Result<(Value, Value), CodecError> {
+    wire::recommendation::shown_to_json(items, excluded)
 }
 
 /// The JSON of a decision about an abandoned cart.

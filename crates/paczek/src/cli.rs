@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use events::{EventTime, ProfileKey};
+use events::EventTime;
 use serde::Serialize;
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::{Guards, Silent};
@@ -253,7 +253,7 @@ impl Arguments {
 
     fn profile(&self, id: &str) -> anyhow::Result<()> {
         let (config, broker) = self.broker()?;
-        let key = ProfileKey::parse(id).unwrap_or_else(|| ProfileKey::new(&config.sources[0].tenant, id));
+        let key = profile::key_of(&config, id);
         let found = profile::look_up(&broker, &config, &key)?;
         let profile = found.ok_or_else(|| Problem::Failed(format!("nothing is known of {key}")))?;
         let text = if self.json {

@@ -1,5 +1,6 @@
 //! A whole shop in memory, for tests: the generator's clickstream, run through every processor.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -73,9 +74,8 @@ impl Rehearsal {
     }
 
     /// Runs every processor until all has been said, and `meanwhile` before they stop.
-    pub(crate) fn run<T>(&self, meanwhile: impl FnOnce(&Observed) -> T) -> T {
-        let of = configured(&self.config).unwrap().into_iter().map(|topic| (topic.name, self.partitions));
-        let topology = Topology::of(&self.config, &Partitions { of: of.collect() }).unwrap();
+    pub(crate) fn run<T>(&self, meanwhile: impl FnOnce(&Observed, &Topology) -> T) -> T {
+        let topology = Topology::of(&self.config, &self.partition_counts()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let hooks = Hooks { observer: Arc::new(Silent), guards: Guards::default() };
         let pipeline = Pipeline {
@@ -89,10 +89,18 @@ impl Rehearsal {
             rocks: RocksOptions::new(8 << 20, 4 << 20),
         };
         let answer = pipeline.run(|observed, over| {
-            self.wait_until_all_is_said(over);
-            Ok(meanwhile(observed))
+            // The workers stop also where an assertion fails.
+            Ok(catch_unwind(AssertUnwindSafe(|| {
+                self.wait_until_all_is_said(over);
+                meanwhile(observed, &topology)
+            })))
         });
-        answer.unwrap()
+        answer.unwrap().unwrap_or_else(|failed| resume_unwind(failed))
+    }
+
+    pub(crate) fn partition_counts(&self) -> Partitions {
+        let topics = configured(&self.config).unwrap().into_iter();
+        Partitions { of: topics.map(|topic| (topic.name, self.partitions)).collect() }
     }
 
     fn wait_until_all_is_said(&self, over: &dyn Fn() -> bool) {

@@ -5,7 +5,7 @@ use events::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::adaptors::{KindName, List, Millis, Wire, mirror};
+use super::adaptors::{Borrowed, KindName, List, Millis, Wire, mirror};
 use super::{as_json, json};
 use crate::{CodecError, Subject};
 
@@ -28,6 +28,15 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Recommendation, CodecError> {
 
 pub(crate) fn to_json(recommendation: &Recommendation) -> Result<Value, CodecError> {
     as_json(SUBJECT, &RecommendationWire::from(recommendation))
+}
+
+/// Products and exclusions alone, as a recommendation has them.
+pub(crate) fn shown_to_json(
+    items: &Vec<RecommendedItem>,
+    excluded: &Vec<Exclusion>,
+) -> Result<(Value, Value), CodecError> {
+    let items = as_json(SUBJECT, &Borrowed::<List<ItemWire>>(items))?;
+    Ok((items, as_json(SUBJECT, &Borrowed::<List<ExclusionWire>>(excluded))?))
 }
 
 /// JSON has no other numbers.

@@ -14,7 +14,7 @@ fn explained(shop: &Rehearsal, record: &SourceRecord) -> Explained {
 fn a_day() -> Rehearsal {
     let shop = Rehearsal::new(3);
     shop.visit(small_shop(4_000));
-    shop.run(|_| ());
+    shop.run(|_, _| ());
     shop
 }
 
@@ -81,7 +81,7 @@ fn what_was_said_or_not_by_the_clock_is_judged_by_the_same_reading() {
     let mut shop = Rehearsal::new(2);
     "live".clone_into(&mut shop.config.sources[0].kind);
     shop.visit(Options { start: now().minus(DAY - HOUR), ..small_shop(3_000) });
-    shop.run(|_| ());
+    shop.run(|_, _| ());
     let verified = verify_all(&shop.broker, &shop.config).unwrap();
     assert!(verified.holds(), "{verified:?}");
     let stale = shop.records("suppressions");

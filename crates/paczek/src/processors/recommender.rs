@@ -12,7 +12,8 @@ use crate::headers;
 
 const STAGE: &str = "recommender";
 
-/// Profile updates in, decisions out; one customer for each key.
+/// Profile updates in, decisions out; one customer for each key. Clones share the item models.
+#[derive(Clone)]
 pub(crate) struct RecommenderProcessor {
     pub(crate) models: Arc<ModelTable>,
     pub(crate) catalogue: Catalogue,
