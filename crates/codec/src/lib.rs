@@ -17,7 +17,8 @@ mod subject;
 mod wire;
 
 use events::{
-    AbandonedCart, DeadLetter, Event, Heartbeat, ProfileUpdate, Recommendation, SessionEntry, Suppression,
+    AbandonedCart, DeadLetter, Event, Exclusion, Heartbeat, ProfileUpdate, Recommendation, RecommendedItem,
+    SessionEntry, Suppression,
 };
 use serde_json::Value;
 
@@ -139,6 +140,17 @@ pub fn encode_recommendation(value: &Recommendation, form: Outward) -> Result<Ve
 /// Whatever is not exactly one value of the schema, in one of the two outward forms.
 pub fn decode_recommendation(bytes: &[u8]) -> Result<Recommendation, CodecError> {
     wire::recommendation::decode(bytes)
+}
+
+/// The products of a recommendation and what it leaves out, as JSON in the form that they have in one.
+///
+/// # Errors
+/// [`CodecError::Unencodable`] when they have no form in JSON.
+pub fn shown_to_json(
+    items: &Vec<RecommendedItem>,
+    excluded: &Vec<Exclusion>,
+) -> Result<(Value, Value), CodecError> {
+    wire::recommendation::shown_to_json(items, excluded)
 }
 
 /// The bytes of a decision about an abandoned cart.

@@ -14,7 +14,7 @@ const WHAT: &str = "stored state";
 /// The form of a profile that this version writes.
 const PROFILE_VERSION: u8 = 1;
 /// The form of a customer that this version writes.
-const CUSTOMER_VERSION: u8 = 1;
+const CUSTOMER_VERSION: u8 = 2;
 /// The form of item models that this version writes.
 const MODELS_VERSION: u8 = 1;
 

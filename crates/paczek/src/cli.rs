@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use events::{EventTime, ProfileKey};
+use events::EventTime;
 use serde::Serialize;
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::{Guards, Silent};
@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::read::{Until, read_topic};
 use crate::run::run;
 use crate::tap::Tap;
-use crate::{check, demo, load, profile, story, topics, topology};
+use crate::{check, demo, explain, load, profile, story, topics, topology};
 
 /// A good shop assistant for shops that run on Kafka.
 ///
@@ -106,6 +106,16 @@ enum Command {
         /// tenant|id, or the id of the first source's tenant
         id: String,
     },
+    /// Say why a decision was made, and make it again from the log; exit code 1 if it comes out differently
+    #[command(after_help = "Example:\n  paczek explain 5d1c3c2e-6f0b-5e0a-9f5e-0b6a3f6a2a41")]
+    Explain {
+        /// The decision's id
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        decision: Option<String>,
+        /// Make every decision again and count
+        #[arg(long)]
+        all: bool,
+    },
     /// Print two hashes for each topic, by which two runs are compared
     Digest,
 }
@@ -160,6 +170,8 @@ impl Arguments {
             Command::Load { file, format, source } => self.load(file, format, source),
             Command::Tap { topic, limit, follow } => self.tap(topic, *limit, *follow),
             Command::Profile { id } => self.profile(id),
+            Command::Explain { decision: Some(id), .. } => self.explain(id),
+            Command::Explain { decision: None, .. } => self.explain_all(),
             Command::Digest => self.digest(),
         }
     }
@@ -241,7 +253,7 @@ impl Arguments {
 
     fn profile(&self, id: &str) -> anyhow::Result<()> {
         let (config, broker) = self.broker()?;
-        let key = ProfileKey::parse(id).unwrap_or_else(|| ProfileKey::new(&config.sources[0].tenant, id));
+        let key = profile::key_of(&config, id);
         let found = profile::look_up(&broker, &config, &key)?;
         let profile = found.ok_or_else(|| Problem::Failed(format!("nothing is known of {key}")))?;
         let text = if self.json {
@@ -250,6 +262,27 @@ impl Arguments {
             serde_json::to_string_pretty(&profile)?
         };
         Ok(print(&format!("{text}\n"))?)
+    }
+
+    fn explain(&self, id: &str) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        let found = explain::explain(&broker, &config, id)?;
+        let explained = found.ok_or_else(|| Problem::Failed("there is no decision of that id".to_owned()))?;
+        self.print(&explained, |explained| explained.words.join("\n") + "\n")?;
+        match explained.verdict.complaint() {
+            Some(complaint) => Err(Problem::Failed(complaint.to_owned()).into()),
+            None => Ok(()),
+        }
+    }
+
+    fn explain_all(&self) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        let verified = explain::verify_all(&broker, &config)?;
+        self.print(&verified, |verified| verified.describe())?;
+        match verified.holds() {
+            true => Ok(()),
+            false => Err(Problem::Failed("not every decision was made again".to_owned()).into()),
+        }
     }
 
     fn digest(&self) -> anyhow::Result<()> {

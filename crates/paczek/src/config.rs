@@ -36,7 +36,7 @@ pub struct Config {
     pub topic_prefix: String,
     /// Where this instance keeps its state.
     pub state_dir: PathBuf,
-    /// Address of `/healthz`, `/readyz` and `/metrics`; empty for none.
+    /// Address of health, metrics and look-ups; empty for none.
     pub http: String,
     /// Where to start where no position exists: `earliest`, `latest` or an RFC 3339 time.
     pub start_from: String,

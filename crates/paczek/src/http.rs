@@ -1,39 +1,80 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! What the process answers over HTTP: how it is, and what it knows of one customer or decision.
+
+mod look_ups;
+mod refused;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get};
+use axum::{Json, Router};
+use serde_json::Value;
 use stream_runtime::Health;
 
 use crate::pipeline::Observed;
+use refused::Refused;
+
+pub(crate) use look_ups::{Explain, LookUps};
 
 /// A worker that has not turned for so long is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What each route takes and answers.
+const OPENAPI: &str = include_str!("../../../schemas/openapi.json");
+
+/// What the routes answer from.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) observed: Observed,
+    pub(crate) look_ups: LookUps,
+}
 
 /// The routes.
-pub(crate) fn router(observed: Observed) -> Router {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(observed)
+pub(crate) fn router(served: Served) -> Router {
+    let router = routes().into_iter().fold(Router::new(), |router, (path, route)| {
+        router.route(path, route.fallback(|| async { Refused::NoSuchMethod }))
+    });
+    router.fallback(|| async { Refused::NoSuchRoute }).with_state(served)
 }
 
-async fn healthz(State(observed): State<Observed>) -> (StatusCode, &'static str) {
-    answer(observed.workers.iter().all(|worker| worker.is_alive(PATIENCE)), "a worker does not turn\n")
+/// Each route has its path in `schemas/openapi.json`.
+fn routes() -> [(&'static str, MethodRouter<Served>); 7] {
+    [
+        ("/healthz", get(healthz)),
+        ("/readyz", get(readyz)),
+        ("/metrics", get(metrics)),
+        ("/openapi.json", get(openapi)),
+        ("/v1/profiles/{id}", get(look_ups::profile)),
+        ("/v1/recommendations/{id}", get(look_ups::recommendations)),
+        ("/v1/explain/{decision}", get(look_ups::explain)),
+    ]
 }
 
-async fn readyz(State(observed): State<Observed>) -> (StatusCode, &'static str) {
-    answer(observed.workers.iter().all(Health::is_ready), "a worker has not opened its tasks yet\n")
+async fn healthz(State(served): State<Served>) -> (StatusCode, &'static str) {
+    let mut workers = served.observed.workers.iter();
+    answer(workers.all(|worker| worker.is_alive(PATIENCE)), "a worker does not turn\n")
 }
 
-async fn metrics(State(observed): State<Observed>) -> String {
-    observed.metrics.text()
+async fn readyz(State(served): State<Served>) -> (StatusCode, &'static str) {
+    let mut workers = served.observed.workers.iter();
+    answer(workers.all(Health::is_ready), "a worker has not opened its tasks yet\n")
+}
+
+async fn metrics(State(served): State<Served>) -> String {
+    served.observed.metrics.text()
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], OPENAPI)
 }
 
 fn answer(well: bool, otherwise: &'static str) -> (StatusCode, &'static str) {
     if well { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, otherwise) }
 }
+
+/// What a look-up answers.
+type Answered = Result<Json<Value>, Refused>;

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod demo;
 mod digest;
+mod explain;
 mod headers;
 mod http;
 mod input;
@@ -19,6 +20,8 @@ mod processors;
 mod profile;
 mod read;
 mod registry;
+#[cfg(test)]
+mod rehearsal;
 mod run;
 mod story;
 mod tap;

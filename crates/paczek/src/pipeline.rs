@@ -44,6 +44,23 @@ pub struct Hooks {
 pub(crate) struct Observed {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) workers: Arc<[Health]>,
+    /// By place, the processor of each worker.
+    processors: Arc<[String]>,
+}
+
+impl Observed {
+    /// A process in which no processor runs.
+    #[cfg(test)]
+    pub(crate) fn nobody() -> Self {
+        let metrics = Arc::new(Metrics::default());
+        Self { metrics, workers: Arc::new([]), processors: Arc::new([]) }
+    }
+
+    /// The workers of a processor.
+    pub(crate) fn workers_of(&self, processor: &str) -> impl Iterator<Item = &Health> {
+        let named = self.workers.iter().zip(&*self.processors);
+        named.filter(move |(_, name)| *name == processor).map(|(worker, _)| worker)
+    }
 }
 
 /// What all threads of the process share.
@@ -68,6 +85,17 @@ enum Post<'a> {
     Recommender(&'a Node<RecommenderProcessor>, usize),
 }
 
+impl Post<'_> {
+    fn processor(&self) -> &str {
+        match self {
+            Self::Ingest(node, _) => &node.name,
+            Self::ProfileUpdater(node, _) => &node.name,
+            Self::ItemModels => ITEM_MODELS,
+            Self::Recommender(node, _) => &node.name,
+        }
+    }
+}
+
 impl<'a, B: Broker> Pipeline<'a, B> {
     /// Runs every thread while `meanwhile` runs on this one; when that returns, all of them are asked to stop.
     /// `meanwhile` is given what they show, and whether one of them has ended by itself.
@@ -79,6 +107,7 @@ impl<'a, B: Broker> Pipeline<'a, B> {
         let observed = Observed {
             metrics: Arc::new(Metrics::default()),
             workers: posts.iter().map(|_| Health::default()).collect(),
+            processors: posts.iter().map(|post| post.processor().to_owned()).collect(),
         };
         thread::scope(|scope| {
             let observed = &observed;
@@ -119,22 +148,20 @@ impl<'a, B: Broker> Pipeline<'a, B> {
 
     fn work(&self, post: &Post<'_>, observed: &Observed, place: usize) -> Result<(), Problem> {
         let health = &observed.workers[place];
-        let (name, ended) = match post {
-            Post::Ingest(node, number) => (&node.name, self.run_node(node, *number, observed, health)),
-            Post::ProfileUpdater(node, number) => {
-                (&node.name, self.run_node(node, *number, observed, health))
-            }
-            Post::ItemModels => (&ITEM_MODELS.to_owned(), self.follow_sessions(observed, health)),
+        let ended = match post {
+            Post::Ingest(node, number) => self.run_node(node, *number, observed, health),
+            Post::ProfileUpdater(node, number) => self.run_node(node, *number, observed, health),
+            Post::ItemModels => self.follow_sessions(observed, health),
             Post::Recommender(node, number) => {
                 // It decides nothing before the models have learned what was there at the start.
                 let models = place - 1 - number;
                 while !observed.workers[models].is_ready() && !health.is_stopping() {
                     thread::sleep(LOOK);
                 }
-                (&node.name, self.run_node(node, *number, observed, health))
+                self.run_node(node, *number, observed, health)
             }
         };
-        ended.inspect_err(|error| tracing::error!(processor = name, %error, "worker stopped"))
+        ended.inspect_err(|error| tracing::error!(processor = post.processor(), %error, "worker stopped"))
     }
 
     fn run_node<P: Processor>(

@@ -2,26 +2,28 @@ use std::ops::ControlFlow;
 
 use events::ProfileKey;
 use profile_updater::Profile;
-use stream_runtime::broker::Broker as _;
-use stream_runtime::broker::kafka::KafkaBroker;
+use stream_runtime::broker::Broker;
 use stream_runtime::{partition_for, state_key};
 
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::read::{Until, read_topic};
+use crate::read::{Until, count_partitions, read_topic};
+
+/// Whom an id means: `tenant|id`, or an id of the first source's tenant.
+pub(crate) fn key_of(config: &Config, id: &str) -> ProfileKey {
+    ProfileKey::parse(id).unwrap_or_else(|| ProfileKey::new(&config.sources[0].tenant, id))
+}
 
 /// A customer's profile as the changelog has it, so that a running process need not be asked.
-pub(crate) fn look_up(
-    broker: &KafkaBroker,
+pub(crate) fn look_up<B: Broker>(
+    broker: &B,
     config: &Config,
     key: &ProfileKey,
 ) -> Result<Option<Profile>, Problem> {
     let topic = config.topic("profile-updater-changelog");
-    let partitions = broker
-        .partitions(&topic)?
-        .ok_or_else(|| Problem::MissingTopic { topic: topic.clone(), hint: String::new() })?;
     let text = key.to_string().into_bytes();
-    let (partition, wanted) = (partition_for(&text, partitions), state_key(&text));
+    let partition = partition_for(&text, count_partitions(broker, &topic)?);
+    let wanted = state_key(&text);
     let mut newest = None;
     read_topic(broker, &topic, Some(partition), Until::End, |record| {
         if record.key.as_ref() == Some(&wanted) {

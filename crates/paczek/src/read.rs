@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use stream_runtime::SourceRecord;
-use stream_runtime::broker::{Broker, LogReader as _, Read};
+use stream_runtime::broker::{Broker, LogReader, Read};
 
 use crate::problem::Problem;
 
@@ -29,32 +29,68 @@ pub(crate) fn read_topic<B: Broker>(
     until: Until,
     mut take: impl FnMut(SourceRecord) -> Result<ControlFlow<()>, Problem>,
 ) -> Result<(), Problem> {
-    let partitions = broker
-        .partitions(topic)?
-        .ok_or_else(|| Problem::MissingTopic { topic: topic.to_owned(), hint: String::new() })?;
-    let mut open = BTreeSet::new();
-    let mut positions = Vec::new();
-    for partition in (0..partitions).filter(|partition| only.is_none_or(|only| only == *partition)) {
-        let extent = broker.extent(topic, partition)?;
-        if extent.start < extent.stable_end || until == Until::Stopped {
-            open.insert(partition);
-            positions.push((topic, partition, extent.start));
-        }
-    }
-    let mut reader = broker.reader()?;
-    reader.assign(&positions)?;
-    while !open.is_empty() {
-        match reader.poll(WAIT)? {
-            Some(Read::Record(record)) => {
-                if take(record)?.is_break() {
-                    return Ok(());
-                }
-            }
-            Some(Read::End { partition }) if until == Until::End => {
-                open.remove(&partition);
-            }
-            Some(Read::End { .. }) | None => {}
+    for record in Records::of(broker, topic, only, until)? {
+        if take(record?)?.is_break() {
+            break;
         }
     }
     Ok(())
+}
+
+/// The committed records of a topic, each partition in order.
+pub(crate) struct Records<R> {
+    reader: R,
+    /// Partitions whose end has not been reached.
+    open: BTreeSet<i32>,
+    until: Until,
+}
+
+impl<R: LogReader> Records<R> {
+    /// With `only`, of that partition.
+    pub(crate) fn of<B: Broker<Reader = R>>(
+        broker: &B,
+        topic: &str,
+        only: Option<i32>,
+        until: Until,
+    ) -> Result<Self, Problem> {
+        let partitions = count_partitions(broker, topic)?;
+        let (mut open, mut positions) = (BTreeSet::new(), Vec::new());
+        for partition in (0..partitions).filter(|partition| only.is_none_or(|only| only == *partition)) {
+            let extent = broker.extent(topic, partition)?;
+            if extent.start < extent.stable_end || until == Until::Stopped {
+                open.insert(partition);
+                positions.push((topic, partition, extent.start));
+            }
+        }
+        let mut reader = broker.reader()?;
+        reader.assign(&positions)?;
+        Ok(Self { reader, open, until })
+    }
+}
+
+impl<R: LogReader> Iterator for Records<R> {
+    type Item = Result<SourceRecord, Problem>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.open.is_empty() {
+            match self.reader.poll(WAIT) {
+                Ok(Some(Read::Record(record))) => return Some(Ok(record)),
+                Ok(Some(Read::End { partition })) if self.until == Until::End => {
+                    self.open.remove(&partition);
+                }
+                Ok(Some(Read::End { .. }) | None) => {}
+                Err(error) => {
+                    self.open.clear();
+                    return Some(Err(error.into()));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// How many partitions a topic has that has to be there.
+pub(crate) fn count_partitions<B: Broker>(broker: &B, topic: &str) -> Result<i32, Problem> {
+    let partitions = broker.partitions(topic)?;
+    partitions.ok_or_else(|| Problem::MissingTopic { topic: topic.to_owned(), hint: String::new() })
 }

@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use state_store::{RocksOptions, StateDirectory};
 use stream_runtime::broker::kafka::KafkaBroker;
 
 use crate::config::Config;
-use crate::http::router;
-use crate::pipeline::{Hooks, Observed, Pipeline, Roles};
+use crate::explain::explain;
+use crate::http::{Explain, LookUps, Served, router};
+use crate::pipeline::{Hooks, Pipeline, Roles};
 use crate::problem::Problem;
 use crate::topics::{Partitions, check_retention};
 use crate::topology::Topology;
@@ -11,7 +14,8 @@ use crate::topology::Topology;
 /// Runs processors until the process is asked to stop, by SIGTERM or SIGINT.
 pub(crate) fn run(config: &Config, roles: Roles, hooks: &Hooks) -> Result<(), Problem> {
     let broker = KafkaBroker::new(&config.kafka.bootstrap, &config.kafka.properties)?;
-    let topology = Topology::of(config, &Partitions::check(&broker, config)?)?;
+    let partitions = Partitions::check(&broker, config)?;
+    let topology = Topology::of(config, &partitions)?;
     check_retention(&broker, config)?;
     let directory = StateDirectory::hold(&config.state_dir, || uuid::Uuid::new_v4().to_string())?;
     tracing::info!(instance = directory.instance(), ?roles, "starting");
@@ -25,14 +29,26 @@ pub(crate) fn run(config: &Config, roles: Roles, hooks: &Hooks) -> Result<(), Pr
         roles,
         rocks: RocksOptions::new(config.profiles.cache_bytes, 16 << 20),
     };
-    pipeline.run(|observed, over| serve(config, observed, over))
+    let look_ups = LookUps::new(config, &topology, &partitions, explain_from_kafka(config));
+    pipeline.run(|observed, over| {
+        serve(config, Served { observed: observed.clone(), look_ups: look_ups.clone() }, over)
+    })
+}
+
+/// A client of its own for each explanation: it reads, and then it is gone.
+fn explain_from_kafka(config: &Config) -> Arc<Explain> {
+    let config = config.clone();
+    Arc::new(move |id| {
+        let broker = KafkaBroker::new(&config.kafka.bootstrap, &config.kafka.properties)?;
+        explain(&broker, &config, id)
+    })
 }
 
 /// Serves HTTP until a signal comes or `over`.
-fn serve(config: &Config, observed: &Observed, over: &dyn Fn() -> bool) -> Result<(), Problem> {
+fn serve(config: &Config, served: Served, over: &dyn Fn() -> bool) -> Result<(), Problem> {
     let failed = |error: std::io::Error| Problem::Failed(format!("http on {}: {error}", config.http));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
+    let answer = runtime.block_on(async {
         if !config.http.is_empty() {
             let listener = tokio::net::TcpListener::bind(&config.http).await.map_err(|error| {
                 Problem::Config(format!(
@@ -40,12 +56,15 @@ fn serve(config: &Config, observed: &Observed, over: &dyn Fn() -> bool) -> Resul
                     config.http
                 ))
             })?;
-            let routes = router(observed.clone());
+            let routes = router(served);
             tokio::spawn(async move { axum::serve(listener, routes).await });
         }
         stopped(over).await;
         Ok(())
-    })
+    });
+    // An explanation may still be reading; nobody waits for it any more.
+    runtime.shutdown_background();
+    answer
 }
 
 async fn stopped(over: &dyn Fn() -> bool) {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use events::{CartLine, CartView, Cause, EventKind, EventTime, ProfileUpdate, Stage};
+use events::{CartLine, CartView, Cause, EventKind, EventTime, ItemSeen, ProfileKey, ProfileUpdate, Stage};
 use serde::{Deserialize, Serialize};
 
 /// Products bought that are remembered; more drop the one bought longest ago.
@@ -18,6 +18,18 @@ pub struct Customer {
     /// Oldest first.
     causes: Vec<NewestEvent>,
     pub(crate) fired: Vec<Fired>,
+    pub(crate) latest: Option<Latest>,
+}
+
+/// What the newest event left to answer a look-up by. Its lists are as short as those of a profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Latest {
+    pub(crate) at: EventTime,
+    /// Products of the visit that runs, newest first.
+    visited: Vec<String>,
+    in_cart: Vec<String>,
+    /// Newest first.
+    wished: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +58,7 @@ impl Customer {
     pub(crate) fn learn(&mut self, update: &ProfileUpdate) {
         let Cause::Event { event_id, event_time, .. } = &update.cause else { return };
         self.user_id.clone_from(&update.user_id);
+        self.latest = Some(Latest::of(update, *event_time));
         for item in &update.purchased {
             let at = self.bought.entry(item.product_id.clone()).or_insert(item.at);
             *at = item.at.max(*at);
@@ -98,6 +111,62 @@ impl Customer {
         if self.fired.len() > FIRED {
             self.fired.remove(0);
         }
+    }
+}
+
+impl Latest {
+    fn of(update: &ProfileUpdate, at: EventTime) -> Self {
+        let started = update.session.as_ref().map(|session| session.started_at);
+        let of_visit = |item: &&ItemSeen| started.is_none_or(|started| item.at >= started);
+        let name = |item: &ItemSeen| item.product_id.clone();
+        let lines = update.carts.iter().flat_map(|cart| &cart.lines);
+        Self {
+            at,
+            visited: update.recently_viewed.iter().filter(of_visit).map(name).collect(),
+            in_cart: lines.map(|line| line.product_id.clone()).collect(),
+            wished: update.wished.iter().map(name).collect(),
+        }
+    }
+
+    /// An update that shows as much of the profile as a look-up needs.
+    pub(crate) fn update(&self, profile: &ProfileKey) -> ProfileUpdate {
+        let seen = |name: &String| ItemSeen { product_id: name.clone(), at: self.at };
+        let line = |name: &String| CartLine {
+            product_id: name.clone(),
+            variant_id: None,
+            quantity: 1,
+            price_minor: None,
+        };
+        let cart = CartView {
+            cart_key: String::new(),
+            lines: self.in_cart.iter().map(line).collect(),
+            total_minor: 0,
+            currency: None,
+        };
+        ProfileUpdate {
+            carts: vec![cart],
+            recently_viewed: self.visited.iter().map(seen).collect(),
+            wished: self.wished.iter().map(seen).collect(),
+            ..blank(profile)
+        }
+    }
+}
+
+/// An update about somebody of whom nothing is known.
+pub(crate) fn blank(profile: &ProfileKey) -> ProfileUpdate {
+    ProfileUpdate {
+        profile: profile.clone(),
+        user_id: None,
+        anonymous_id: None,
+        cause: Cause::Timer { due: EventTime::MIN },
+        session: None,
+        carts: Vec::new(),
+        recently_viewed: Vec::new(),
+        purchased: Vec::new(),
+        wished: Vec::new(),
+        events: 0,
+        orders: 0,
+        abandonment: None,
     }
 }
 

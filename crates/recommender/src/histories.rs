@@ -11,7 +11,7 @@ use events::{
 
 use crate::decision::{Decision, Knowledge, decide, recommend_through};
 use crate::filters::Filters;
-use crate::{Catalogue, Customer, ItemModels, Listing, ModelSettings, Rules, Speech};
+use crate::{Catalogue, Customer, ItemModels, Listing, ModelSettings, Rules, Speech, look_up};
 
 const PRODUCTS: u64 = 24;
 
@@ -209,6 +209,75 @@ fn no_history_lets_a_filtered_product_through() {
     assert!(shown > 100_000, "the histories say too little to prove anything: {shown}");
 }
 
+/// What each placement shows, by a decision and when it is looked up right after.
+fn said_and_looked_up(history: &mut History, by: &Knowledge<'_>) -> Vec<(Vec<String>, Vec<String>)> {
+    let decisions = decide(&mut history.customer, &history.update, by);
+    let names = |items: &[events::RecommendedItem]| {
+        items.iter().map(|item| format!("{} {}", item.product_id, item.score)).collect::<Vec<_>>()
+    };
+    let said = |placement: Placement| {
+        decisions.iter().find_map(|decision| match decision {
+            Decision::Recommendation(said) if said.placement == placement => Some(names(&said.items)),
+            _ => None,
+        })
+    };
+    let shown = |placement| look_up(Some(&history.customer), &history.update.profile, placement, by);
+    let both =
+        |placement: &Placement| (said(*placement).unwrap_or_default(), names(&shown(*placement).items));
+    Placement::ALL.iter().map(both).collect()
+}
+
+#[test]
+fn a_look_up_shows_what_a_decision_would() {
+    let (rules, speech) = (Rules { floor: 0.0, ..Rules::default() }, Speech::always());
+    let (mut chance, mut shown) = (Chance(5), 0);
+    for number in 0..2_000 {
+        let learned = models(&mut chance);
+        let mut history = History::of(&mut chance, number);
+        let catalogue = history.catalogue.clone();
+        let by = Knowledge { models: &learned, catalogue: &catalogue, rules: &rules, speech: &speech };
+        for (said, looked_up) in said_and_looked_up(&mut history, &by) {
+            assert_eq!(said, looked_up);
+            shown += said.len();
+        }
+    }
+    assert!(shown > 2_000, "the histories say too little to prove anything: {shown}");
+}
+
+#[test]
+fn a_stranger_is_shown_what_is_popular_and_is_told_apart() {
+    let (catalogue, rules, speech) = (Catalogue::default(), Rules::default(), Speech::always());
+    let learned = (0..).map(|seed| models(&mut Chance(seed))).find(|models| models.epoch() > Some(50));
+    let learned = learned.unwrap();
+    let by = Knowledge { models: &learned, catalogue: &catalogue, rules: &rules, speech: &speech };
+    let stranger = ProfileKey::new("bakery", "nobody");
+    for placement in Placement::ALL {
+        let shown = look_up(None, &stranger, *placement, &by);
+        assert!(!shown.known && !shown.items.is_empty() && shown.silence.is_none(), "{shown:?}");
+    }
+    let nowhere = look_up(None, &ProfileKey::new("no such shop", "nobody"), Placement::ForYou, &by);
+    assert_eq!((nowhere.items.len(), nowhere.silence), (0, Some(Silence::BelowFloor)));
+    let off = Speech { recommendations: false, ..speech };
+    let off = look_up(None, &stranger, Placement::ForYou, &Knowledge { speech: &off, ..by });
+    assert_eq!((off.items.len(), off.silence), (0, Some(Silence::SpeakingOff)));
+}
+
+#[test]
+fn a_visit_of_ten_thousand_products_gets_an_answer() {
+    let (catalogue, rules, speech) = (Catalogue::default(), Rules::default(), Speech::always());
+    let learned = models(&mut Chance(1));
+    let by = Knowledge { models: &learned, catalogue: &catalogue, rules: &rules, speech: &speech };
+    let products: Vec<String> = (0..10_000).map(|number| format!("p{number}")).collect();
+    let (mut customer, mut long) = (Customer::default(), update(T));
+    long.recently_viewed = products.iter().map(|product| seen(product, T)).collect();
+    long.carts = vec![cart(1, &products[..5_000])];
+    assert_eq!(decide(&mut customer, &long, &by).len(), Placement::ALL.len());
+    for placement in Placement::ALL {
+        let shown = look_up(Some(&customer), &long.profile, *placement, &by);
+        assert!(shown.items.len() <= rules.places);
+    }
+}
+
 #[test]
 fn each_filter_that_is_taken_away_is_missed() {
     for filter in [ExclusionCode::Bought, ExclusionCode::InCart, ExclusionCode::OutOfStock] {
@@ -223,6 +292,7 @@ fn only_what_passed_the_filters_is_made_into_an_item() {
         include_str!("abandoned_carts.rs"),
         include_str!("candidates.rs"),
         include_str!("decision.rs"),
+        include_str!("look_up.rs"),
         include_str!("ranking.rs"),
     ];
     assert!(makers.iter().all(|source| !source.contains("RecommendedItem {")));

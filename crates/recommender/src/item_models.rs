@@ -80,14 +80,17 @@ impl ItemModels {
             EventTime::MIN => None,
             time => Some(epoch_of(time.minus(PATIENCE)).saturating_sub(1)),
         };
+        last.is_some_and(|last| self.seal_through(last))
+    }
+
+    /// Seals every second up to `last`, in seconds since 1970; true if the models changed.
+    pub fn seal_through(&mut self, last: i64) -> bool {
         let before = self.epoch;
-        while let Some((&epoch, _)) =
-            self.waiting.first_key_value().filter(|(epoch, _)| Some(**epoch) <= last)
-        {
+        while let Some((&epoch, _)) = self.waiting.first_key_value().filter(|(epoch, _)| **epoch <= last) {
             let entries = self.waiting.remove(&epoch).unwrap_or_default();
             self.learn(epoch, entries);
         }
-        self.sealed = self.sealed.max(last);
+        self.sealed = self.sealed.max(Some(last));
         self.epoch != before
     }
 

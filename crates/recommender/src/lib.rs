@@ -15,6 +15,7 @@ mod filters;
 #[cfg(test)]
 mod histories;
 mod item_models;
+mod look_up;
 mod popularity;
 mod postings;
 mod ranking;
@@ -26,6 +27,7 @@ pub use catalogue::{Catalogue, Listing};
 pub use customer::Customer;
 pub use decision::{Decision, Knowledge, decide};
 pub use item_models::{ItemModels, Offered, TenantModels};
+pub use look_up::{Shown, look_up};
 pub use popularity::Popularity;
 pub use rules::{ModelSettings, Neighbourhood, Rules};
 pub use session_index::{Predicted, Prediction, SessionIndex, Visit};

@@ -15,7 +15,7 @@ use crate::broker::{
 use crate::processor::{Failure, Outputs, Processor, TaskTime};
 use crate::task::Task;
 use crate::worker::telemetry::Gauges;
-use crate::{Metric, Metrics, Observer, RuntimeError, SourceRecord, Step, WorkerSettings};
+use crate::{Metric, Metrics, Observer, Queries, RuntimeError, SourceRecord, Step, WorkerSettings};
 
 /// Waits between two tries of something that is not possible yet.
 const RETRY: Duration = Duration::from_millis(20);
@@ -33,11 +33,13 @@ pub struct Health {
     stop: AtomicBool,
     ready: AtomicBool,
     last_turn: AtomicI64,
+    queries: Queries,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { stop: AtomicBool::new(false), ready: AtomicBool::new(false), last_turn: AtomicI64::new(now()) }
+        let (stop, ready) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { stop, ready, last_turn: AtomicI64::new(now()), queries: Queries::default() }
     }
 }
 
@@ -63,6 +65,12 @@ impl Health {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Where it is asked about the states that it holds.
+    #[must_use]
+    pub fn queries(&self) -> &Queries {
+        &self.queries
     }
 
     /// Whether it has turned within the last `patience`.
@@ -231,8 +239,16 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             self.open_tasks()?;
         }
         self.cycle()?;
+        self.answer_queries();
         self.gauge();
         Ok(())
+    }
+
+    fn answer_queries(&self) {
+        self.given.health.queries.answer(self.tasks.keys().copied(), |partition, key| {
+            let task = self.tasks.get(&partition);
+            Ok(task.map(|task| task.store().get(key)).transpose()?.flatten().map(|row| row.value))
+        });
     }
 
     fn hear_group(&mut self) -> Result<(), RuntimeError> {

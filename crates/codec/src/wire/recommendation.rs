@@ -5,7 +5,7 @@ use events::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::adaptors::{KindName, List, Millis, Wire, mirror};
+use super::adaptors::{Borrowed, KindName, List, Millis, Wire, mirror};
 use super::{as_json, outward};
 use crate::{CodecError, Outward, Subject};
 
@@ -33,6 +33,15 @@ pub(crate) fn to_json(recommendation: &Recommendation) -> Result<Value, CodecErr
 
 fn is_finite(item: &RecommendedItem) -> bool {
     item.score.is_finite() && all_finite(&item.reasons)
+}
+
+/// Products and exclusions alone, as a recommendation has them.
+pub(crate) fn shown_to_json(
+    items: &Vec<RecommendedItem>,
+    excluded: &Vec<Exclusion>,
+) -> Result<(Value, Value), CodecError> {
+    let items = as_json(SUBJECT, &Borrowed::<List<ItemWire>>(items))?;
+    Ok((items, as_json(SUBJECT, &Borrowed::<List<ExclusionWire>>(excluded))?))
 }
 
 /// JSON has no other numbers, and what can be said must not depend on the form it is said in.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use events::{Cause, EventTime, ProfileUpdate};
-use recommender::{Catalogue, Customer, Decision, Knowledge, Rules, Speech, decide};
+use recommender::{Catalogue, Customer, Decision, ItemModels, Knowledge, Rules, Speech, decide};
 use state_store::Timer;
 use stream_runtime::{
     Context, Failure, Header, Metric, Output, Outputs, Processor, SourceRecord, StreamTime, TaskTime,
@@ -12,7 +12,8 @@ use crate::headers;
 
 const STAGE: &str = "recommender";
 
-/// Profile updates in, decisions out; one customer for each key.
+/// Profile updates in, decisions out; one customer for each key. Clones share the item models.
+#[derive(Clone)]
 pub(crate) struct RecommenderProcessor {
     pub(crate) models: Arc<ModelTable>,
     pub(crate) catalogue: Catalogue,
@@ -76,17 +77,36 @@ impl RecommenderProcessor {
         let speech = Speech { now: EventTime(context.clock()), ..self.speech };
         let key = update.profile.to_string().into_bytes();
         let customer = context.state(&key)?;
-        let decisions = self.models.read(|models| {
-            let (catalogue, rules) = (&self.catalogue, &self.rules);
-            decide(customer, update, &Knowledge { models, catalogue, rules, speech: &speech })
-        });
+        let decisions = self.models.read(|models| self.decisions(customer, update, models, &speech));
         for decision in decisions {
             context.emit(self.output(&decision, key.clone(), &speech)?);
         }
         Ok(())
     }
 
-    fn output(&self, decision: &Decision, key: Vec<u8>, speech: &Speech) -> Result<Output, Failure> {
+    /// What an update leads to with these models.
+    pub(crate) fn decisions(
+        &self,
+        customer: &mut Customer,
+        update: &ProfileUpdate,
+        models: &ItemModels,
+        speech: &Speech,
+    ) -> Vec<Decision> {
+        decide(customer, update, &self.knowledge(models, speech))
+    }
+
+    /// What decisions are made by.
+    pub(crate) fn knowledge<'a>(&'a self, models: &'a ItemModels, speech: &'a Speech) -> Knowledge<'a> {
+        Knowledge { models, catalogue: &self.catalogue, rules: &self.rules, speech }
+    }
+
+    /// The record of a decision.
+    pub(crate) fn output(
+        &self,
+        decision: &Decision,
+        key: Vec<u8>,
+        speech: &Speech,
+    ) -> Result<Output, Failure> {
         Ok(match decision {
             Decision::Recommendation(said) => {
                 let headers = headers_of(&Decided::by_event(&said.decision_id), speech);
