@@ -13,6 +13,10 @@ NODES  ?= 1
 SUM := /^test result:/ { passed += $$4; failed += $$6 } \
        END { printf "%d passed, %d failed\n", passed, failed }
 
+# From what criterion prints: what was measured, and the middle of three numbers, once.
+THROUGHPUT := /^[^ ].*\/[^ ]/ { name = $$0; sub(/ *time:.*/, "", name) } \
+              /thrpt:/ && !/%/ { printf "%-40s %8s %s\n", name, $$4, $$5 }
+
 SHELL := /bin/bash
 .DEFAULT_GOAL := demo
 .PHONY: demo test build tools tools-for-tests announce audit bench kafka-up kafka-down clean
@@ -58,8 +62,12 @@ audit: $(CARGO_TOOLS)/bin/cargo-deny
 $(CARGO_TOOLS)/bin/cargo-deny: | tools
 	env -u CARGO_TARGET_DIR cargo install --locked cargo-deny --version '^0.20' --root $(CARGO_TOOLS)
 
+# Pure functions and the store, instructions, then the pipeline on Kafka; a short table each.
 bench: build
-	cargo bench --workspace --locked
+	@deploy/install-tools bench
+	set -o pipefail; cargo bench --workspace --locked --bench pure -- --noplot 2>/dev/null | awk '$(THROUGHPUT)'
+	cargo bench --workspace --locked --bench instructions
+	cargo bench --workspace --locked --bench pipeline
 
 kafka-up: tools-for-tests
 	@deploy/kafka/kafka up $(NODES)
