@@ -5,10 +5,10 @@ use apache_avro::Schema;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use codec::{
-    CodecError, Subject, decode_abandoned_cart, decode_dead_letter, decode_event, decode_heartbeat,
-    decode_profile_update, decode_recommendation, decode_session_entry, decode_suppression,
-    encode_abandoned_cart, encode_dead_letter, encode_event, encode_heartbeat, encode_profile_update,
-    encode_recommendation, encode_session_entry, encode_suppression,
+    CodecError, Subject, decode_abandoned_cart, decode_control, decode_dead_letter, decode_event,
+    decode_heartbeat, decode_profile_update, decode_recommendation, decode_session_entry, decode_suppression,
+    encode_abandoned_cart, encode_control, encode_dead_letter, encode_event, encode_heartbeat,
+    encode_profile_update, encode_recommendation, encode_session_entry, encode_suppression,
 };
 use serde_json::Value as Json;
 
@@ -75,6 +75,7 @@ pub(crate) fn through_the_domain(subject: Subject, bytes: &[u8]) -> Result<Vec<u
         Subject::Recommendation => encode_recommendation(&decode_recommendation(bytes)?),
         Subject::AbandonedCart => encode_abandoned_cart(&decode_abandoned_cart(bytes)?),
         Subject::Suppression => encode_suppression(&decode_suppression(bytes)?),
+        Subject::Control => encode_control(&decode_control(bytes)?),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Decisions and session entries with arbitrary content: each comes back, and what contradicts itself is refused.
 
 use codec::{
-    CodecError, Subject, decode_abandoned_cart, decode_recommendation, decode_session_entry,
-    decode_suppression, encode_abandoned_cart, encode_recommendation, encode_session_entry,
+    CodecError, Subject, decode_abandoned_cart, decode_control, decode_recommendation, decode_session_entry,
+    decode_suppression, encode_abandoned_cart, encode_control, encode_recommendation, encode_session_entry,
     encode_suppression,
 };
 use events::{
     AbandonedCart, CancelReason, CartAction, Exclusion, ExclusionCode, Interest, Placement, ProfileKey,
-    Reason, ReasonCode, Recommendation, RecommendedItem, SessionEntry, SessionFact, Silence, Stage,
-    Suppression, WouldHaveBeen,
+    Reason, ReasonCode, Recommendation, RecommendedItem, SessionEntry, SessionFact, Silence, SpeechControl,
+    SpeechKind, Stage, Suppression, WouldHaveBeen,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -37,6 +37,12 @@ proptest! {
     #[test]
     fn suppressions_come_back(silence in suppression()) {
         prop_assert_eq!(decode_suppression(&encode_suppression(&silence).unwrap()).unwrap(), silence);
+    }
+
+    #[test]
+    fn switches_come_back((tenant, kind, speaking) in (text(), select(&SpeechKind::ALL[..]), any::<bool>())) {
+        let control = SpeechControl { tenant, kind, speaking };
+        prop_assert_eq!(decode_control(&encode_control(&control).unwrap()).unwrap(), control);
     }
 }
 
