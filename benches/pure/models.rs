@@ -35,7 +35,7 @@ pub(crate) fn measure(criterion: &mut Criterion<CpuTime>, how_many: usize) -> an
 fn learn(entries: &[SessionEntry]) -> ItemModels {
     let mut models = ItemModels::new(ModelSettings::default());
     for entry in entries {
-        models.offer(entry.clone());
+        models.offer(entry.clone(), entry.event_time);
     }
     models.seal(EventTime::MAX);
     models
@@ -55,7 +55,6 @@ fn entry((sequence, event): (usize, &Event)) -> Option<SessionEntry> {
     Some(SessionEntry {
         profile,
         event_time: event.event_time,
-        frontier: event.event_time,
         sequence: sequence as u64,
         fact: SessionFact::Seen { session_id, event_id: event.event_id.clone(), interest, product_ids },
     })

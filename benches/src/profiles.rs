@@ -42,7 +42,7 @@ impl Profiles {
         let arrival = Arrival { late: false, settled: self.newest.minus(10 * MINUTE + 1) };
         let profile = self.by_key.entry(key.clone()).or_default();
         match profile_updater::apply(profile, &key, event, arrival, &self.rules) {
-            Outcome::Applied(update) => Some(update),
+            Outcome::Applied(applied) => Some(Box::new(applied.update)),
             Outcome::Duplicate | Outcome::Late | Outcome::Conflict => None,
         }
     }

@@ -18,7 +18,7 @@ mod wire;
 
 use events::{
     AbandonedCart, DeadLetter, Event, Exclusion, Heartbeat, ProfileUpdate, Recommendation, RecommendedItem,
-    SessionEntry, Suppression,
+    SessionEntry, SpeechControl, Suppression,
 };
 use serde_json::Value;
 
@@ -188,6 +188,22 @@ pub fn decode_suppression(bytes: &[u8]) -> Result<Suppression, CodecError> {
     wire::suppression::decode(bytes)
 }
 
+/// The JSON of a switch of speech.
+///
+/// # Errors
+/// [`CodecError::TooLarge`] above [`MAX_VALUE_BYTES`].
+pub fn encode_control(value: &SpeechControl, form: Outward) -> Result<Vec<u8>, CodecError> {
+    wire::control::encode(value, form)
+}
+
+/// The switch of speech in `bytes`.
+///
+/// # Errors
+/// Whatever is not exactly one JSON object with the fields of the schema and no other.
+pub fn decode_control(bytes: &[u8]) -> Result<SpeechControl, CodecError> {
+    wire::control::decode(bytes)
+}
+
 /// What `bytes` say, as JSON for a person: field names as in the schema, absent values as `null`, times
 /// in milliseconds since 1970.
 ///
@@ -203,5 +219,6 @@ pub fn to_json(subject: Subject, bytes: &[u8]) -> Result<Value, CodecError> {
         Subject::Recommendation => wire::recommendation::to_json(&decode_recommendation(bytes)?),
         Subject::AbandonedCart => wire::abandoned_cart::to_json(&decode_abandoned_cart(bytes)?),
         Subject::Suppression => wire::suppression::to_json(&decode_suppression(bytes)?),
+        Subject::Control => wire::control::to_json(&decode_control(bytes)?),
     }
 }

@@ -19,6 +19,8 @@ pub enum Subject {
     AbandonedCart,
     /// A silence, explained; outward.
     Suppression,
+    /// Whether one kind of speech is on for a tenant; JSON.
+    Control,
 }
 
 impl Subject {
@@ -32,12 +34,16 @@ impl Subject {
         Self::Recommendation,
         Self::AbandonedCart,
         Self::Suppression,
+        Self::Control,
     ];
 
     /// Whether it travels in an [`Outward`](crate::Outward) form, and not as Avro behind a version byte.
     #[must_use]
     pub fn is_outward(self) -> bool {
-        matches!(self, Self::DeadLetter | Self::Recommendation | Self::AbandonedCart | Self::Suppression)
+        matches!(
+            self,
+            Self::DeadLetter | Self::Recommendation | Self::AbandonedCart | Self::Suppression | Self::Control
+        )
     }
 
     /// The name of its folder in `schemas/`.
@@ -52,6 +58,7 @@ impl Subject {
             Self::Recommendation => "recommendation",
             Self::AbandonedCart => "abandoned-cart",
             Self::Suppression => "suppression",
+            Self::Control => "control",
         }
     }
 
@@ -67,6 +74,7 @@ impl Subject {
             Self::Recommendation => include_str!("../../../schemas/recommendation/v1.avsc"),
             Self::AbandonedCart => include_str!("../../../schemas/abandoned-cart/v1.avsc"),
             Self::Suppression => include_str!("../../../schemas/suppression/v1.avsc"),
+            Self::Control => include_str!("../../../schemas/control/v1.avsc"),
         }
     }
 }

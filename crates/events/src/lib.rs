@@ -2,7 +2,8 @@
 //!
 //! Knows: tenants and profiles, event time, money in minor units, the canonical [`Event`], the
 //! [`ProfileUpdate`], the [`SessionEntry`] models learn from, the decisions [`Recommendation`],
-//! [`AbandonedCart`] and [`Suppression`], ids derived from causes, and the [`Heartbeat`] that carries time.
+//! [`AbandonedCart`] and [`Suppression`], the [`SpeechControl`] that switches them off, ids derived from causes, and
+//! the [`Heartbeat`] that carries time.
 //! Must not know: Kafka, RocksDB, Avro or JSON, tokio, a clock.
 
 mod abandoned_cart;
@@ -15,6 +16,7 @@ mod profile_update;
 mod reason;
 mod recommendation;
 mod session_entry;
+mod speech_control;
 mod suppression;
 mod time;
 
@@ -32,5 +34,6 @@ pub use profile_update::{
 pub use reason::{Reason, ReasonCode};
 pub use recommendation::{Exclusion, ExclusionCode, Placement, Recommendation, RecommendedItem};
 pub use session_entry::{Interest, SessionEntry, SessionFact};
+pub use speech_control::{SpeechControl, SpeechKind};
 pub use suppression::{Silence, Suppression, WouldHaveBeen};
 pub use time::{DAY, EventTime, HOUR, MINUTE, SECOND};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
-use events::EventTime;
+use clap::{Parser, Subcommand, ValueEnum};
+use events::{EventTime, SpeechControl, SpeechKind};
 use serde::Serialize;
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::{Guards, Silent};
@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::read::{Until, read_topic};
 use crate::run::run;
 use crate::tap::Tap;
-use crate::{check, demo, explain, load, profile, story, topics, topology};
+use crate::{check, demo, explain, load, profile, speaking, story, topics, topology};
 
 /// A good shop assistant for shops that run on Kafka.
 ///
@@ -116,6 +116,19 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Show what may be said, or switch a kind of speech on or off for a tenant, from the next decision on
+    #[command(after_help = "Example:\n  paczek speaking off --kind abandoned-carts --tenant shop")]
+    Speaking {
+        /// Without it, show what is on and off
+        #[arg(requires = "kind")]
+        state: Option<OnOff>,
+        /// What is switched
+        #[arg(long, requires = "state")]
+        kind: Option<Kind>,
+        /// The first source's tenant if left out
+        #[arg(long, requires = "state")]
+        tenant: Option<String>,
+    },
     /// Print two hashes for each topic, by which two runs are compared
     Digest,
 }
@@ -126,6 +139,18 @@ enum TopicsAction {
     Plan,
     /// Make what is missing; nothing that exists is changed
     Apply,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnOff {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Recommendations,
+    AbandonedCarts,
 }
 
 /// The program.
@@ -172,6 +197,7 @@ impl Arguments {
             Command::Profile { id } => self.profile(id),
             Command::Explain { decision: Some(id), .. } => self.explain(id),
             Command::Explain { decision: None, .. } => self.explain_all(),
+            Command::Speaking { state, kind, tenant } => self.speaking(*state, *kind, tenant.as_deref()),
             Command::Digest => self.digest(),
         }
     }
@@ -283,6 +309,20 @@ impl Arguments {
             true => Ok(()),
             false => Err(Problem::Failed("not every decision was made again".to_owned()).into()),
         }
+    }
+
+    fn speaking(&self, state: Option<OnOff>, kind: Option<Kind>, tenant: Option<&str>) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        if let (Some(state), Some(kind)) = (state, kind) {
+            let kind = match kind {
+                Kind::Recommendations => SpeechKind::Recommendations,
+                Kind::AbandonedCarts => SpeechKind::AbandonedCarts,
+            };
+            let tenant = tenant.unwrap_or(&config.sources[0].tenant).to_owned();
+            let speaking = matches!(state, OnOff::On);
+            speaking::switch(&broker, &config, &SpeechControl { tenant, kind, speaking })?;
+        }
+        self.print(speaking::speaking(&broker, &config)?, |switches| speaking::describe(switches))
     }
 
     fn digest(&self) -> anyhow::Result<()> {

@@ -8,18 +8,18 @@ use std::time::Duration;
 use state_store::{RocksOptions, RocksStore, StateStore, StoreError};
 use stream_runtime::broker::Broker;
 use stream_runtime::{
-    GlobalWorker, Guards, Health, Metrics, Observer, Processor, RuntimeError, Worker, WorkerSettings,
-    run_global, run_worker,
+    GlobalTable, GlobalWorker, Guards, Health, Metrics, Observer, Processor, RuntimeError, Worker,
+    WorkerSettings, run_global, run_worker,
 };
 
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::processors::{ITEM_MODELS, IngestProcessor, ProfileProcessor, RecommenderProcessor};
+use crate::processors::{ITEM_MODELS, IngestProcessor, ProfileProcessor, RecommenderProcessor, SPEAKING};
 use crate::topology::{Node, Topology};
 
 /// Time between two snapshots of the item models.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
-/// Between two looks whether the item models have caught up.
+/// Between two looks whether the global tables have caught up.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Which processors a process runs.
@@ -82,6 +82,7 @@ enum Post<'a> {
     Ingest(&'a Node<IngestProcessor>, usize),
     ProfileUpdater(&'a Node<ProfileProcessor>, usize),
     ItemModels,
+    Speaking,
     Recommender(&'a Node<RecommenderProcessor>, usize),
 }
 
@@ -91,6 +92,7 @@ impl Post<'_> {
             Self::Ingest(node, _) => &node.name,
             Self::ProfileUpdater(node, _) => &node.name,
             Self::ItemModels => ITEM_MODELS,
+            Self::Speaking => SPEAKING,
             Self::Recommender(node, _) => &node.name,
         }
     }
@@ -140,7 +142,7 @@ impl<'a, B: Broker> Pipeline<'a, B> {
         }
         if all || self.roles == Roles::Recommender {
             let node = &topology.recommender;
-            posts.push(Post::ItemModels);
+            posts.extend([Post::ItemModels, Post::Speaking]);
             posts.extend((0..node.threads).map(|number| Post::Recommender(node, number)));
         }
         posts
@@ -152,10 +154,11 @@ impl<'a, B: Broker> Pipeline<'a, B> {
             Post::Ingest(node, number) => self.run_node(node, *number, observed, health),
             Post::ProfileUpdater(node, number) => self.run_node(node, *number, observed, health),
             Post::ItemModels => self.follow_sessions(observed, health),
+            Post::Speaking => self.follow_control(observed, health),
             Post::Recommender(node, number) => {
-                // It decides nothing before the models have learned what was there at the start.
-                let models = place - 1 - number;
-                while !observed.workers[models].is_ready() && !health.is_stopping() {
+                // It decides nothing before the two tables know what was there at the start.
+                let tables = &observed.workers[place - 2 - number..place - number];
+                while !tables.iter().all(Health::is_ready) && !health.is_stopping() {
                     thread::sleep(LOOK);
                 }
                 self.run_node(node, *number, observed, health)
@@ -185,14 +188,28 @@ impl<'a, B: Broker> Pipeline<'a, B> {
     }
 
     fn follow_sessions(&self, observed: &Observed, health: &Health) -> Result<(), Problem> {
-        let topic = self.config.topic("sessions");
         let store = self.open_store(&self.store(ITEM_MODELS, 0)).map_err(RuntimeError::from)?;
+        self.follow(&*self.topology.item_models, (ITEM_MODELS, "sessions"), Some(store), observed, health)
+    }
+
+    fn follow_control(&self, observed: &Observed, health: &Health) -> Result<(), Problem> {
+        self.follow(&*self.topology.speaking, (SPEAKING, "control"), None, observed, health)
+    }
+
+    fn follow<T: GlobalTable>(
+        &self,
+        table: &T,
+        (name, topic): (&str, &str),
+        store: Option<Box<dyn StateStore>>,
+        observed: &Observed,
+        health: &Health,
+    ) -> Result<(), Problem> {
         Ok(run_global(GlobalWorker {
             broker: self.broker,
-            table: &*self.topology.item_models,
-            name: ITEM_MODELS,
-            topic: &topic,
-            store: Some(store),
+            table,
+            name,
+            topic: &self.config.topic(topic),
+            store,
             snapshot_interval: SNAPSHOT_INTERVAL,
             metrics: &observed.metrics,
             health,

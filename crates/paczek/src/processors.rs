@@ -5,6 +5,7 @@ mod ingest;
 mod item_models;
 mod profile_updater;
 mod recommender;
+mod speaking;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub(crate) use ingest::IngestProcessor;
 pub(crate) use item_models::{ITEM_MODELS, ModelTable};
 pub(crate) use profile_updater::{CLICKSTREAM, Origins, ProfileProcessor};
 pub(crate) use recommender::RecommenderProcessor;
+pub(crate) use speaking::{SPEAKING, Speaking};
 
 /// Longest part of a refused value that a dead letter carries, in bytes.
 const PAYLOAD_LIMIT: usize = 1 << 20;

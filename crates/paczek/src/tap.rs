@@ -41,6 +41,7 @@ impl Tap {
             ("recommendations", Subject::Recommendation),
             ("abandoned-carts", Subject::AbandonedCart),
             ("suppressions", Subject::Suppression),
+            ("control", Subject::Control),
         ];
         let subject = subjects.into_iter().find(|(name, _)| config.topic(name) == topic);
         Self { subject: subject.map(|(_, subject)| subject), changelog: Changelog::of(config, topic) }

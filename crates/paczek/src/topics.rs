@@ -17,7 +17,7 @@ macro_rules! declared {
     };
 }
 
-const DECLARED: [&str; 11] = declared![
+const DECLARED: [&str; 12] = declared![
     "clickstream",
     "events",
     "profile-updates",
@@ -29,6 +29,7 @@ const DECLARED: [&str; 11] = declared![
     "abandoned-carts",
     "suppressions",
     "recommender-changelog",
+    "control",
 ];
 
 /// A topic: who writes and reads it, by which key, with which settings.
@@ -52,7 +53,7 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    fn wanted_settings(&self) -> BTreeMap<String, String> {
+    pub(crate) fn wanted_settings(&self) -> BTreeMap<String, String> {
         let mut settings = self.settings.clone();
         settings.insert("cleanup.policy".into(), self.cleanup.clone());
         if self.cleanup == "delete" {

@@ -7,9 +7,11 @@ use recommender::Catalogue;
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::processors::{
-    ITEM_MODELS, IngestProcessor, ModelTable, Origins, ProfileProcessor, RecommenderProcessor, Target,
+    ITEM_MODELS, IngestProcessor, ModelTable, Origins, ProfileProcessor, RecommenderProcessor, SPEAKING,
+    Speaking, Target,
 };
 use crate::registry::Registry;
+use crate::speaking::tenants;
 use crate::topics::Partitions;
 
 /// One processor with the names it has on the cluster.
@@ -30,6 +32,8 @@ pub(crate) struct Topology {
     pub(crate) recommender: Node<RecommenderProcessor>,
     /// What the recommender of this process has learned from `sessions`.
     pub(crate) item_models: Arc<ModelTable>,
+    /// What is switched off, as `control` says.
+    pub(crate) speaking: Arc<Speaking>,
 }
 
 impl Topology {
@@ -69,8 +73,10 @@ impl Topology {
         let count = |name: &str| partitions.count(&config.topic(name));
         let item_models =
             Arc::new(ModelTable::new(config.recommender.models(), count("events"), count("sessions")));
+        let speaking = Arc::new(Speaking::new(tenants(config)));
         let decisions = RecommenderProcessor {
             models: Arc::clone(&item_models),
+            speaking: Arc::clone(&speaking),
             catalogue: Catalogue::default(),
             rules: config.recommender.rules(),
             speech: config.speech().map_err(Problem::Config)?,
@@ -86,6 +92,7 @@ impl Topology {
             profile_updater: profile_updater.sized(config.profiles.threads, config.profiles.hot),
             recommender: recommender.sized(config.recommender.threads, config.recommender.hot),
             item_models,
+            speaking,
         })
     }
 }
@@ -117,6 +124,10 @@ pub(crate) fn picture(config: &Config) -> String {
         "{}\n  ══► {ITEM_MODELS} of every recommender  (all partitions, no group)\n        └─⇄ store {}/0, no changelog\n",
         config.topic("sessions"),
         config.state_dir.join(ITEM_MODELS).display(),
+    ));
+    text.push_str(&format!(
+        "{}\n  ══► {SPEAKING} of every recommender  (all partitions, no group)\n        └─⇄ no store, no changelog\n",
+        config.topic("control"),
     ));
     text
 }

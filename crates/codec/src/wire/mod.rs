@@ -1,5 +1,6 @@
 pub(crate) mod abandoned_cart;
 pub(crate) mod adaptors;
+pub(crate) mod control;
 pub(crate) mod dead_letter;
 pub(crate) mod event;
 pub(crate) mod heartbeat;

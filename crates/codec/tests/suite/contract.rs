@@ -6,10 +6,10 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use codec::{
-    CodecError, Outward, Subject, decode_abandoned_cart, decode_dead_letter, decode_event, decode_heartbeat,
-    decode_profile_update, decode_recommendation, decode_session_entry, decode_suppression,
-    encode_abandoned_cart, encode_dead_letter, encode_event, encode_heartbeat, encode_profile_update,
-    encode_recommendation, encode_session_entry, encode_suppression, to_json,
+    CodecError, Outward, Subject, decode_abandoned_cart, decode_control, decode_dead_letter, decode_event,
+    decode_heartbeat, decode_profile_update, decode_recommendation, decode_session_entry, decode_suppression,
+    encode_abandoned_cart, encode_control, encode_dead_letter, encode_event, encode_heartbeat,
+    encode_profile_update, encode_recommendation, encode_session_entry, encode_suppression, to_json,
 };
 use serde_json::Value as Json;
 
@@ -110,6 +110,7 @@ pub(crate) fn through_the_domain_into(
         Subject::Recommendation => encode_recommendation(&decode_recommendation(bytes)?, form),
         Subject::AbandonedCart => encode_abandoned_cart(&decode_abandoned_cart(bytes)?, form),
         Subject::Suppression => encode_suppression(&decode_suppression(bytes)?, form),
+        Subject::Control => encode_control(&decode_control(bytes)?, form),
     }
 }
 

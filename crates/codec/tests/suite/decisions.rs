@@ -1,14 +1,14 @@
 //! Decisions and session entries with arbitrary content: each comes back, and what contradicts itself is refused.
 
 use codec::{
-    CodecError, Outward, Subject, decode_abandoned_cart, decode_recommendation, decode_session_entry,
-    decode_suppression, encode_abandoned_cart, encode_recommendation, encode_session_entry,
-    encode_suppression,
+    CodecError, Outward, Subject, decode_abandoned_cart, decode_control, decode_recommendation,
+    decode_session_entry, decode_suppression, encode_abandoned_cart, encode_control, encode_recommendation,
+    encode_session_entry, encode_suppression,
 };
 use events::{
     AbandonedCart, CancelReason, CartAction, Exclusion, ExclusionCode, Interest, Placement, ProfileKey,
-    Reason, ReasonCode, Recommendation, RecommendedItem, SessionEntry, SessionFact, Silence, Stage,
-    Suppression, WouldHaveBeen,
+    Reason, ReasonCode, Recommendation, RecommendedItem, SessionEntry, SessionFact, Silence, SpeechControl,
+    SpeechKind, Stage, Suppression, WouldHaveBeen,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -50,6 +50,18 @@ proptest! {
         prop_assert_eq!(decode_suppression(&bytes).unwrap(), silence);
         if form != Outward::Json {
             assert_as_the_library(Subject::Suppression, &bytes);
+        }
+    }
+
+    #[test]
+    fn switches_come_back(
+        (tenant, kind, speaking, form) in (text(), select(&SpeechKind::ALL[..]), any::<bool>(), outward()),
+    ) {
+        let control = SpeechControl { tenant, kind, speaking };
+        let bytes = encode_control(&control, form).unwrap();
+        prop_assert_eq!(decode_control(&bytes).unwrap(), control);
+        if form != Outward::Json {
+            assert_as_the_library(Subject::Control, &bytes);
         }
     }
 }

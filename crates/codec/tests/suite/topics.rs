@@ -5,9 +5,10 @@ use serde::Deserialize;
 
 use crate::contract::{entries, schemas};
 
-const TOPICS: [&str; 11] = [
+const TOPICS: [&str; 12] = [
     "abandoned-carts",
     "clickstream",
+    "control",
     "dead-letters",
     "events",
     "ingest-clickstream-changelog",

@@ -36,6 +36,11 @@ impl ModelTable {
         look(&self.learned().models)
     }
 
+    /// Stream time of `sessions`: the minimum over its partitions of what every writer has told there.
+    pub(crate) fn reached(&self) -> EventTime {
+        self.learned().reached(self.writers, self.partitions)
+    }
+
     fn learned(&self) -> RwLockReadGuard<'_, Learned> {
         self.learned.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,15 +49,13 @@ impl ModelTable {
         self.learned.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stream time of `sessions`: the minimum over its partitions of what every writer has told there.
     fn hear(&self, partition: i32, heartbeat: &Heartbeat) {
         let mut learned = self.learning();
         for origin in &heartbeat.origins {
             learned.time.hear(&partition.to_string(), origin.partition, origin.time.0);
         }
-        let of = |partition: i32| learned.time.of(&partition.to_string(), self.writers);
-        let reached = (0..self.partitions).map(of).min().unwrap_or(i64::MIN);
-        learned.models.seal(EventTime(reached));
+        let reached = learned.reached(self.writers, self.partitions);
+        learned.models.seal(reached);
     }
 }
 
@@ -104,5 +107,10 @@ impl GlobalTable for ModelTable {
 impl Learned {
     fn nothing(settings: &ModelSettings) -> Self {
         Self { models: ItemModels::new(settings.clone()), time: StreamTime::default() }
+    }
+
+    fn reached(&self, writers: i32, partitions: i32) -> EventTime {
+        let of = |partition: i32| self.time.of(&partition.to_string(), writers);
+        EventTime((0..partitions).map(of).min().unwrap_or(i64::MIN))
     }
 }

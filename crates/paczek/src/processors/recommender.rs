@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use events::{Cause, EventTime, ProfileUpdate};
+use events::{Cause, EventTime, ProfileUpdate, SpeechKind};
 use recommender::{Catalogue, Customer, Decision, ItemModels, Knowledge, Rules, Speech, decide};
 use state_store::Timer;
 use stream_runtime::{
     Context, Failure, Header, Metric, Output, Outputs, Processor, SourceRecord, StreamTime, TaskTime,
 };
 
-use super::{ModelTable, Refusal, Target, dead_letter};
+use super::{ModelTable, Refusal, Speaking, Target, dead_letter};
 use crate::headers;
 
 const STAGE: &str = "recommender";
@@ -18,8 +18,10 @@ pub(crate) struct RecommenderProcessor {
     pub(crate) models: Arc<ModelTable>,
     pub(crate) catalogue: Catalogue,
     pub(crate) rules: Rules,
-    /// What may be said, but for the clock, which is read once in each transaction.
+    /// What may be said, but for the clock, which is read once in each transaction, and for `speaking`.
     pub(crate) speech: Speech,
+    /// What is switched off by now.
+    pub(crate) speaking: Arc<Speaking>,
     pub(crate) recommendations: Target,
     pub(crate) abandoned_carts: Target,
     pub(crate) suppressions: Target,
@@ -74,7 +76,13 @@ impl Processor for RecommenderProcessor {
 
 impl RecommenderProcessor {
     fn decide(&self, update: &ProfileUpdate, context: &mut Context<'_, Self>) -> Result<(), Failure> {
-        let speech = Speech { now: EventTime(context.clock()), ..self.speech };
+        let on = |kind| self.speaking.is_on(update.profile.tenant(), kind);
+        let speech = Speech {
+            recommendations: on(SpeechKind::Recommendations),
+            abandoned_carts: on(SpeechKind::AbandonedCarts),
+            now: EventTime(context.clock()),
+            ..self.speech
+        };
         let key = update.profile.to_string().into_bytes();
         let customer = context.state(&key)?;
         let decisions = self.models.read(|models| self.decisions(customer, update, models, &speech));
