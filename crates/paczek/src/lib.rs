@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod demo;
 mod digest;
+mod generate;
 mod headers;
 mod http;
 mod input;

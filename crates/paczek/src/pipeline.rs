@@ -187,7 +187,7 @@ impl<'a, B: Broker> Pipeline<'a, B> {
             processor: node.name.clone(),
             input: node.input.clone(),
             changelog: node.changelog.clone(),
-            group: format!("{}-{}", config.application, node.name),
+            group: node.group(config),
             transactional_id: member.clone(),
             member,
             commit_interval: transactions.interval.0,

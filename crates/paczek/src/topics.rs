@@ -52,7 +52,7 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    fn wanted_settings(&self) -> BTreeMap<String, String> {
+    pub(crate) fn wanted_settings(&self) -> BTreeMap<String, String> {
         let mut settings = self.settings.clone();
         settings.insert("cleanup.policy".into(), self.cleanup.clone());
         if self.cleanup == "delete" {
