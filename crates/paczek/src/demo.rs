@@ -259,7 +259,7 @@ fn progress(lines: u64) -> ProgressBar {
 fn show(shown: &ProgressBar, feed: &Feed, findings: &Findings) {
     shown.set_position(findings.count(Kind::Events).min(feed.given));
     shown.set_message(format!(
-        "· {} carts left · {} reminders · {} recommendations",
+        "· {} carts left · {} messages about them · {} recommendations",
         findings.abandoned_carts,
         findings.carts.len(),
         findings.count(Kind::Recommendations)
