@@ -1,10 +1,10 @@
 # Pączek. Two commands do everything on a fresh Debian 12; each installs what it needs and says so:
-#   make demo                            the whole pipeline on a small clickstream that ships with it
-#   make demo INPUT=FILE FORMAT=segment  the same on a file of your own
+#   make demo                            the whole pipeline in one process, on a made-up shop
+#   make demo INPUT=FILE FORMAT=segment  the same on a file, such as crates/paczek/demo/shoppers.jsonl
 #   make test                            formatting, lints, documentation, then every test
 # And: audit · bench · kafka-up · kafka-down · clean
 
-INPUT  ?= crates/paczek/demo/shoppers.jsonl
+INPUT  ?=
 FORMAT ?= segment
 CHECKS ?= bans licenses sources
 NODES  ?= 1
@@ -32,7 +32,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 CARGO_TOOLS := $(HOME)/.cache/paczek/tools
 
 demo: build
-	$(CARGO_TARGET_DIR)/release/paczek demo --input $(INPUT) --format $(FORMAT)
+	$(CARGO_TARGET_DIR)/release/paczek demo $(if $(INPUT),--input $(INPUT) --format $(FORMAT))
 
 test: tools-for-tests announce
 	cargo fmt --check

@@ -16,13 +16,14 @@ use stream_runtime::{Guards, Silent};
 pub use crate::pipeline::Hooks;
 
 use crate::config::Config;
-use crate::digest::Digest;
+use crate::demo::{Input, Play};
+use crate::digest::Digests;
 use crate::pipeline::Roles;
 use crate::problem::Problem;
 use crate::read::{Until, read_topic};
 use crate::run::run;
 use crate::tap::Tap;
-use crate::{check, demo, explain, load, profile, speaking, story, topics, topology};
+use crate::{check, demo, explain, generate, load, profile, speaking, story, topics, topology};
 
 /// A good shop assistant for shops that run on Kafka.
 ///
@@ -44,18 +45,53 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a file of clickstream through the whole pipeline in this process; no Kafka needed
-    #[command(after_help = "Example:\n  paczek demo --input clicks.jsonl --format segment --json")]
+    /// Run a made-up shop, or a file of clickstream, through the whole pipeline in this process; no Kafka needed
+    #[command(
+        after_help = "Examples:\n  paczek demo\n  paczek demo --input clicks.jsonl --format segment --json"
+    )]
     Demo {
-        /// The file
-        #[arg(long)]
-        input: PathBuf,
-        /// segment, canonical or alibaba
-        #[arg(long, default_value = "segment")]
+        /// How many events the made-up shop has
+        #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+        events: u64,
+        /// The same number makes up the same shop
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A file, instead of the made-up shop
+        #[arg(long, conflicts_with_all = ["events", "seed"])]
+        input: Option<PathBuf>,
+        /// Of the file: segment, canonical or alibaba
+        #[arg(long, default_value = "segment", requires = "input")]
         format: String,
         /// Partitions of every topic
         #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=1024))]
         partitions: i32,
+        /// Records in one transaction; whatever it is, the outcome is the same
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        batch: Option<u32>,
+    },
+    /// Write the clickstream of a made-up shop to standard output, for `load`
+    #[command(
+        after_help = "Example:\n  paczek generate --events 200000 --seed 1 --truth truth.json > clicks.jsonl"
+    )]
+    Generate {
+        /// How many lines
+        #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+        events: u64,
+        /// The same number makes up the same shop
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Customers begin visits on a second device and sign in later
+        #[arg(long)]
+        two_devices: bool,
+        /// Orders arrive up to half an hour late
+        #[arg(long)]
+        late_orders: bool,
+        /// Machines visit the shop too
+        #[arg(long)]
+        bots: bool,
+        /// Where to write which carts were truly abandoned, as JSON
+        #[arg(long)]
+        truth: Option<PathBuf>,
     },
     /// Run all processors in this process, on Kafka
     #[command(after_help = "Example:\n  paczek run --config paczek.toml")]
@@ -133,6 +169,13 @@ enum Command {
     Digest,
 }
 
+impl Command {
+    /// From which level on it logs, unless somebody says otherwise: the demo speaks for itself.
+    fn level(&self) -> &'static str {
+        if matches!(self, Self::Demo { .. }) { "warn" } else { "info" }
+    }
+}
+
 #[derive(Subcommand)]
 enum TopicsAction {
     /// Say what is to be done
@@ -169,7 +212,7 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>, hooks: &Hooks) -
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    log_to_stderr();
+    log_to_stderr(arguments.command.level());
     match arguments.execute(hooks) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -184,7 +227,24 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>, hooks: &Hooks) -
 impl Arguments {
     fn execute(&self, hooks: &Hooks) -> anyhow::Result<()> {
         match &self.command {
-            Command::Demo { input, format, partitions } => self.demo(input, format, *partitions),
+            Command::Demo { events, seed, input, format, partitions, batch } => {
+                let input = match input {
+                    Some(path) => Input::File { path: path.clone(), format: format.clone() },
+                    None => Input::Shop { lines: *events, seed: *seed },
+                };
+                let batch = batch.and_then(|batch| usize::try_from(batch).ok());
+                self.demo(&Play { input, partitions: *partitions, batch, told: !self.json }, hooks)
+            }
+            Command::Generate { events, seed, two_devices, late_orders, bots, truth } => {
+                let options = simulator::Options {
+                    tenant: self.config()?.sources[0].tenant.clone(),
+                    two_devices: *two_devices,
+                    late_orders: *late_orders,
+                    bots: *bots,
+                    ..simulator::Options::new(*seed, *events)
+                };
+                Ok(generate::generate(options, truth.as_deref())?)
+            }
             Command::Run => Ok(run(&self.config()?, Roles::All, hooks)?),
             Command::Ingest => Ok(run(&self.config()?, Roles::Ingest, hooks)?),
             Command::ProfileUpdater => Ok(run(&self.config()?, Roles::ProfileUpdater, hooks)?),
@@ -215,16 +275,9 @@ impl Arguments {
         Ok((config, broker))
     }
 
-    fn demo(&self, input: &Path, format: &str, partitions: i32) -> anyhow::Result<()> {
-        let mut config = self.config()?;
-        config.sources.truncate(1);
-        format.clone_into(&mut config.sources[0].format);
-        "historic".clone_into(&mut config.sources[0].kind);
-        let ran = demo::demo(&config, input, partitions, now())?;
-        if self.json {
-            return print_json(&ran.summary);
-        }
-        Ok(print(&story::tell(&config, &ran)?)?)
+    fn demo(&self, play: &Play, hooks: &Hooks) -> anyhow::Result<()> {
+        let (summary, diaries) = demo::demo(&self.config()?, play, hooks, now())?;
+        self.print(summary, |summary| story::tell(summary, &diaries.unwrap_or_default()))
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -327,15 +380,14 @@ impl Arguments {
 
     fn digest(&self) -> anyhow::Result<()> {
         let (config, broker) = self.broker()?;
-        let mut digests = std::collections::BTreeMap::new();
-        for topic in topics::digested(&config) {
-            let mut digest = Digest::default();
+        let mut digests = Digests::of(&config);
+        for topic in digests.topics() {
             read_topic(&broker, &topic, None, Until::End, |record| {
-                digest.add(&record);
+                digests.add(&record);
                 Ok(ControlFlow::Continue(()))
             })?;
-            digests.insert(topic, digest.finish());
         }
+        let digests = digests.finish();
         self.print(digests, |digests| {
             let line = |(topic, digest): (&String, &crate::TopicDigest)| {
                 format!(
@@ -360,9 +412,9 @@ fn print(text: &str) -> std::io::Result<()> {
     std::io::stdout().write_all(text.as_bytes())
 }
 
-fn log_to_stderr() {
+fn log_to_stderr(level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PACZEK_LOG");
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     // A second call, as in a test, changes nothing.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,10 +1,67 @@
+mod decisions;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use stream_runtime::SourceRecord;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::headers;
+use crate::config::Config;
+use crate::{headers, topics};
+use decisions::Decisions;
+
+/// Under this name stand the decisions of all outward topics together.
+const DECISIONS: &str = "decisions";
+
+/// The digests of a whole run.
+pub(crate) struct Digests {
+    topics: BTreeMap<String, Digest>,
+    /// The outward topics. What is said in which of them depends on what was known when it was written, so
+    /// they are looked at together.
+    outward: [String; 3],
+    decisions: Decisions,
+}
+
+impl Digests {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            topics: topics::digested(config).into_iter().map(|topic| (topic, Digest::default())).collect(),
+            outward: ["recommendations", "abandoned-carts", "suppressions"].map(|name| config.topic(name)),
+            decisions: Decisions::default(),
+        }
+    }
+
+    /// The topics whose records it wants.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        self.topics.keys().chain(&self.outward).cloned().collect()
+    }
+
+    /// Takes the next record of its partition.
+    pub(crate) fn add(&mut self, record: &SourceRecord) {
+        if let Some(digest) = self.topics.get_mut(&*record.topic) {
+            return digest.add(record);
+        }
+        let [recommendations, carts, suppressions] = &self.outward;
+        if *record.topic == **recommendations {
+            self.decisions.add_recommendation(record);
+        } else if *record.topic == **carts {
+            self.decisions.add_cart(record);
+        } else if *record.topic == **suppressions {
+            self.decisions.add_suppression(record);
+        }
+    }
+
+    /// Decisions that were taken more than once.
+    pub(crate) fn repeated_decisions(&self) -> usize {
+        self.decisions.repeated()
+    }
+
+    /// By topic, and one for all decisions.
+    pub(crate) fn finish(self) -> BTreeMap<String, TopicDigest> {
+        let topics = self.topics.into_iter().map(|(topic, digest)| (topic, digest.finish()));
+        topics.chain([(DECISIONS.to_owned(), self.decisions.finish())]).collect()
+    }
+}
 
 /// Two hashes over what a topic says, by which two runs are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -42,8 +99,7 @@ impl Digest {
             }
             None => {
                 let hash = self.keys.entry(key).or_default();
-                hash.update(&(value.len() as u64).to_le_bytes());
-                hash.update(value);
+                take_texts(hash, &[value]);
             }
         }
     }
@@ -53,25 +109,29 @@ impl Digest {
     pub fn finish(mut self) -> TopicDigest {
         let mut by_event = Xxh3::new();
         for (key, values) in &self.keys {
-            by_event.update(&(key.len() as u64).to_le_bytes());
-            by_event.update(key);
+            take_texts(&mut by_event, &[key]);
             by_event.update(&values.digest128().to_le_bytes());
         }
         self.timers.sort_unstable();
         let mut by_timer = Xxh3::new();
         for (key, due, id, value) in &self.timers {
-            for part in [key, id] {
-                by_timer.update(&(part.len() as u64).to_le_bytes());
-                by_timer.update(part);
-            }
+            take_texts(&mut by_timer, &[key, id]);
             by_timer.update(&due.to_le_bytes());
             by_timer.update(&value.to_le_bytes());
         }
-        TopicDigest {
-            records: self.records,
-            by_event: format!("{:032x}", by_event.digest128()),
-            by_timer: format!("{:032x}", by_timer.digest128()),
-        }
+        TopicDigest { records: self.records, by_event: shown(&by_event), by_timer: shown(&by_timer) }
+    }
+}
+
+fn shown(hash: &Xxh3) -> String {
+    format!("{:032x}", hash.digest128())
+}
+
+/// Takes texts in such a way that no other sequence of texts is taken in the same way.
+fn take_texts(hash: &mut Xxh3, texts: &[&[u8]]) {
+    for text in texts {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text);
     }
 }
 

@@ -11,6 +11,7 @@ mod demo;
 mod digest;
 mod embedded;
 mod explain;
+mod generate;
 mod headers;
 mod http;
 mod input;

@@ -2,7 +2,7 @@ use events::EventTime;
 use ingest::Source;
 use serde::Serialize;
 use stream_runtime::broker::kafka::KafkaBroker;
-use stream_runtime::broker::{Broker as _, Committed, ProducerSettings, TransactionalProducer as _};
+use stream_runtime::broker::{Broker, Committed, ProducerSettings, TransactionalProducer as _};
 use stream_runtime::{Header, Output, partition_for};
 
 use std::path::Path;
@@ -74,34 +74,54 @@ pub fn raw_records(rows: &[Row], partitions: i32, end: End) -> Vec<RawRecord> {
 ///
 /// # Errors
 /// When the broker refuses or does not answer.
-pub fn write_raw(broker: &KafkaBroker, topic: &str, records: &[RawRecord]) -> Result<(), Problem> {
-    let topic: Arc<str> = Arc::from(topic);
+pub fn write_raw<B: Broker>(broker: &B, topic: &str, records: &[RawRecord]) -> Result<(), Problem> {
     let progress = progress(records.len() as u64, "loading");
-    let settings = ProducerSettings {
-        transactional_id: format!("paczek-load-{topic}"),
-        transaction_timeout: Duration::from_secs(60),
-    };
-    let mut producer = broker.producer(&settings)?;
+    let mut writer = RawWriter::new(broker, topic)?;
     for chunk in records.chunks(CHUNK) {
-        producer.begin()?;
-        for record in chunk {
+        writer.write(chunk)?;
+        progress.inc(chunk.len() as u64);
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// Writes raw records to a topic.
+pub(crate) struct RawWriter<'a, B: Broker> {
+    broker: &'a B,
+    topic: Arc<str>,
+    settings: ProducerSettings,
+    producer: B::Producer,
+}
+
+impl<'a, B: Broker> RawWriter<'a, B> {
+    pub(crate) fn new(broker: &'a B, topic: &str) -> Result<Self, Problem> {
+        let settings = ProducerSettings {
+            transactional_id: format!("paczek-load-{topic}"),
+            transaction_timeout: Duration::from_secs(60),
+        };
+        let producer = broker.producer(&settings)?;
+        Ok(Self { broker, topic: Arc::from(topic), settings, producer })
+    }
+
+    /// Writes these in one transaction.
+    pub(crate) fn write(&mut self, records: &[RawRecord]) -> Result<(), Problem> {
+        self.producer.begin()?;
+        for record in records {
             let output = Output {
-                topic: Arc::clone(&topic),
+                topic: Arc::clone(&self.topic),
                 partition: record.partition,
                 key: Some(record.key.clone()).filter(|key| !key.is_empty()),
                 value: record.value.clone(),
                 headers: record.headers.clone(),
             };
-            producer.send(&output, 0)?;
+            self.producer.send(&output, 0)?;
         }
-        producer.drain()?;
-        if producer.commit()? == Committed::ReplaceProducer {
-            producer = broker.producer(&settings)?;
+        self.producer.drain()?;
+        if self.producer.commit()? == Committed::ReplaceProducer {
+            self.producer = self.broker.producer(&self.settings)?;
         }
-        progress.inc(chunk.len() as u64);
+        Ok(())
     }
-    progress.finish_and_clear();
-    Ok(())
 }
 
 /// Loads a file into a source's topic.

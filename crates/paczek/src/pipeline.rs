@@ -230,7 +230,7 @@ impl<'a, B: Broker> Pipeline<'a, B> {
             processor: node.name.clone(),
             input: node.input.clone(),
             changelog: node.changelog.clone(),
-            group: format!("{}-{}", config.application, node.name),
+            group: node.group(config),
             transactional_id: format!("{}-{}-{}-{number}", config.application, node.name, self.instance),
             commit_interval: transactions.interval.0,
             max_records: transactions.max_records,

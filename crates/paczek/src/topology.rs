@@ -103,6 +103,11 @@ impl<P> Node<P> {
         Self { name: name.to_owned(), input, changelog, threads: 1, hot_states: 1, processor }
     }
 
+    /// The consumer group that shares out its input.
+    pub(crate) fn group(&self, config: &Config) -> String {
+        format!("{}-{}", config.application, self.name)
+    }
+
     fn sized(self, threads: usize, hot_states: usize) -> Self {
         Self { threads, hot_states, ..self }
     }

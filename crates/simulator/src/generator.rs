@@ -190,12 +190,17 @@ impl Generator {
                 self.truth.write(visit.who, visit.cart, *due, basket);
             }
         }
+        if let Some(placed) = visit.placed() {
+            self.truth.write_purchase(visit.who, visit.ends_at(), &placed.bought);
+        }
     }
 
     /// Whether this is the visit that ends otherwise than the truth says.
     fn is_moved(&mut self, person: &Person, visit: &Visit) -> bool {
         let is_due = self.moved.is_some_and(|from| visit.number >= from);
-        let is_left = visit.ending == Ending::LeavesCart && !person.has_left(visit.cart, &visit.after);
+        // What lay there before may have been reminded of already, and buying it would take that back too.
+        let is_new = visit.before.is_empty() && !person.has_left(visit.cart, &visit.after);
+        let is_left = visit.ending == Ending::LeavesCart && is_new;
         if is_due && is_left {
             self.moved = None;
         }

@@ -28,4 +28,4 @@ pub use generator::Generator;
 pub use noise::{Line, Sort};
 pub use options::{Noise, Options};
 pub use plan::Ending;
-pub use truth::{Abandoned, Comparison, Counts, Truth};
+pub use truth::{Abandoned, Comparison, Counts, Reminder, Truth};

@@ -1,7 +1,7 @@
 use std::fmt;
 
 /// A person of the shop, or a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
     /// Signs in on every visit.
     Customer(u32),

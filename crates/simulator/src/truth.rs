@@ -1,10 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use events::{EventTime, ProfileKey, ProfileUpdate};
+use events::{AbandonedCart, CartAction, CartView, DAY, EventTime, ProfileKey, ProfileUpdate};
 
 use crate::names::{self, Ware, Who};
 use crate::people::Basket;
-use crate::plan::Ending;
+use crate::plan::{Ending, IDLE};
+
+/// A purchase of something that lay in the cart, so long after the last activity, makes a reminder pointless.
+const GIVE_UP: i64 = 7 * DAY;
 
 /// An abandoned cart: whose, which, when, and what lay in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,15 +27,43 @@ impl Abandoned {
     #[must_use]
     pub fn noticed(update: &ProfileUpdate) -> Option<Self> {
         let left = update.abandonment.as_ref()?;
-        let lines = left.cart.lines.iter();
-        Some(Self {
-            profile: update.profile.clone(),
-            cart_key: left.cart.cart_key.clone(),
-            abandoned_at: left.abandoned_at,
+        Some(Self::of(&update.profile, &left.cart, left.abandoned_at))
+    }
+
+    fn of(profile: &ProfileKey, cart: &CartView, abandoned_at: EventTime) -> Self {
+        let lines = cart.lines.iter();
+        Self {
+            profile: profile.clone(),
+            cart_key: cart.cart_key.clone(),
+            abandoned_at,
             content: lines
                 .map(|line| ((line.product_id.clone(), line.variant_id.clone()), line.quantity))
                 .collect(),
-        })
+        }
+    }
+}
+
+/// What a customer is reminded of, as it stands in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reminder {
+    /// The cart.
+    pub about: Abandoned,
+    /// Whether it was taken back.
+    pub taken_back: bool,
+}
+
+impl Reminder {
+    /// Every reminder that a pipeline decided on, each with what became of it.
+    #[must_use]
+    pub fn all(decisions: &[AbandonedCart]) -> Vec<Self> {
+        let names = |decision: &AbandonedCart| (decision.trigger_id.clone(), decision.abandoned_at);
+        let of = |action| decisions.iter().filter(move |decision| decision.action == action);
+        let taken_back: BTreeSet<_> = of(CartAction::Cancel).map(names).collect();
+        let reminder = |fired: &AbandonedCart| Self {
+            about: Abandoned::of(&fired.profile, &fired.cart, fired.abandoned_at),
+            taken_back: taken_back.contains(&names(fired)),
+        };
+        of(CartAction::Fire).map(reminder).collect()
     }
 }
 
@@ -45,6 +76,8 @@ pub struct Truth {
     // Numbers instead of names: there is one entry for every few dozen lines.
     entries: Vec<Entry>,
     wares: Vec<(Ware, u16)>,
+    /// The places of each one's entries.
+    of: BTreeMap<Who, Vec<usize>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +86,8 @@ struct Entry {
     cart: Option<u32>,
     due: i64,
     wares_end: usize,
+    /// Whether something of it is bought afterwards, so that a reminder is held or taken back.
+    bought: bool,
 }
 
 /// How many lines there were, by what ingest must make of them.
@@ -87,12 +122,31 @@ impl Truth {
             visits: vec![0; Ending::ALL.len()],
             entries: Vec::new(),
             wares: Vec::new(),
+            of: BTreeMap::new(),
         }
     }
 
     pub(crate) fn write(&mut self, who: Who, cart: Option<u32>, due: i64, basket: &Basket) {
         self.wares.extend(basket.iter().map(|(ware, quantity)| (*ware, *quantity)));
-        self.entries.push(Entry { who, cart, due, wares_end: self.wares.len() });
+        self.of.entry(who).or_default().push(self.entries.len());
+        self.entries.push(Entry { who, cart, due, wares_end: self.wares.len(), bought: false });
+    }
+
+    /// Notes a purchase: whose carts hold something of it are not to be reminded of it.
+    pub(crate) fn write_purchase(&mut self, who: Who, at: i64, bought: &Basket) {
+        for place in self.of.get(&who).into_iter().flatten().copied() {
+            let products: BTreeSet<u32> = self.wares_of(place).iter().map(|(ware, _)| ware.product).collect();
+            let Some(entry) = self.entries.get_mut(place) else { continue };
+            let left_at = entry.due - IDLE;
+            let in_time = left_at < at && at <= left_at + GIVE_UP;
+            entry.bought |= in_time && bought.keys().any(|ware| products.contains(&ware.product));
+        }
+    }
+
+    fn wares_of(&self, place: usize) -> &[(Ware, u16)] {
+        let end = |place: usize| self.entries.get(place).map_or(0, |entry| entry.wares_end);
+        let start = place.checked_sub(1).map_or(0, end);
+        self.wares.get(start..end(place)).unwrap_or_default()
     }
 
     pub(crate) fn count_visit(&mut self, ending: Ending) {
@@ -123,20 +177,32 @@ impl Truth {
         self.entries.len()
     }
 
+    /// Of the carts that were truly abandoned, how many had something of them bought within a week. What was
+    /// said of those is taken back, or never said.
+    #[must_use]
+    pub fn bought_after_all(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.bought).count()
+    }
+
     /// Each cart that was truly abandoned, in the order of the visits.
     pub fn abandoned(&self) -> impl Iterator<Item = Abandoned> + '_ {
-        let starts = std::iter::once(0).chain(self.entries.iter().map(|entry| entry.wares_end));
-        self.entries.iter().zip(starts).map(|(entry, start)| {
-            let wares = self.wares.get(start..entry.wares_end).unwrap_or_default();
-            let name =
-                |ware: Ware| (names::product(ware.product), names::variant(ware.variant).map(str::to_owned));
+        self.outcomes().map(|(left, _)| left)
+    }
+
+    /// Each cart that was truly abandoned, and whether something of it was bought within a week.
+    pub fn outcomes(&self) -> impl Iterator<Item = (Abandoned, bool)> + '_ {
+        let name =
+            |ware: Ware| (names::product(ware.product), names::variant(ware.variant).map(str::to_owned));
+        self.entries.iter().enumerate().map(move |(place, entry)| {
+            let wares = self.wares_of(place).iter();
             let id = entry.who.profile_id();
-            Abandoned {
+            let left = Abandoned {
                 profile: ProfileKey::new(&self.tenant, &id),
                 cart_key: entry.cart.map_or(id, |cart| entry.who.cart_id(cart)),
                 abandoned_at: EventTime(entry.due),
-                content: wares.iter().map(|(ware, count)| (name(*ware), i32::from(*count))).collect(),
-            }
+                content: wares.map(|(ware, count)| (name(*ware), i32::from(*count))).collect(),
+            };
+            (left, entry.bought)
         })
     }
 
@@ -155,6 +221,29 @@ impl Truth {
         let again =
             unexplained.into_iter().flat_map(|(left, count)| std::iter::repeat_n(left.clone(), count));
         Comparison { missed, false_alarms: again.collect() }
+    }
+
+    /// What a pipeline said, held against what it should have: a reminder stands for each cart that was truly
+    /// abandoned, but for one of which something was bought afterwards, and there is no other.
+    #[must_use]
+    pub fn judge(&self, reminders: &[Reminder]) -> Comparison {
+        let mut unexplained = BTreeMap::<&Abandoned, Vec<bool>>::new();
+        for reminder in reminders {
+            unexplained.entry(&reminder.about).or_default().push(reminder.taken_back);
+        }
+        let mut comparison = Comparison::default();
+        for (left, bought) in self.outcomes() {
+            match (unexplained.get_mut(&left).and_then(Vec::pop), bought) {
+                (Some(taken_back), _) if taken_back == bought => {}
+                (None, true) => {}
+                (None | Some(true), false) => comparison.missed.push(left),
+                (Some(_), _) => comparison.false_alarms.push(left),
+            }
+        }
+        for (left, again) in unexplained {
+            comparison.false_alarms.extend(again.iter().map(|_| left.clone()));
+        }
+        comparison
     }
 
     /// How many carts that were truly abandoned a pipeline did not notice.
@@ -209,5 +298,41 @@ mod tests {
         other[0].abandoned_at = EventTime(1_001);
         assert_eq!((truth.missed(&other), truth.false_alarms(&other)), (1, 1));
         assert_eq!((truth.missed(&[]), truth.false_alarms(&[])), (2, 0));
+    }
+
+    #[test]
+    fn a_reminder_stands_unless_something_of_the_cart_was_bought() {
+        let bought = |at| {
+            let mut truth = truth();
+            let basket = Basket::from([(Ware { product: 3, variant: 1 }, 1)]);
+            truth.write_purchase(Who::Customer(7), 1_000 - IDLE + at, &basket);
+            truth
+        };
+        let judged = |truth: &Truth, taken_back: &[bool]| {
+            let mut reminders: Vec<Reminder> =
+                truth.abandoned().map(|about| Reminder { about, taken_back: false }).collect();
+            let first = reminders.remove(0);
+            let of_first = taken_back.iter().map(|back| Reminder { taken_back: *back, ..first.clone() });
+            reminders.extend(of_first);
+            let comparison = truth.judge(&reminders);
+            (comparison.missed.len(), comparison.false_alarms.len())
+        };
+        for at in [0, GIVE_UP + 1] {
+            let truth = bought(at);
+            assert_eq!(truth.bought_after_all(), 0);
+            assert_eq!(
+                [&[false][..], &[true], &[]].map(|said| judged(&truth, said)),
+                [(0, 0), (1, 0), (1, 0)]
+            );
+            assert_eq!(judged(&truth, &[false, false]), (0, 1), "said twice");
+        }
+        for at in [1, GIVE_UP] {
+            let truth = bought(at);
+            assert_eq!(truth.bought_after_all(), 1);
+            assert_eq!(
+                [&[false][..], &[true], &[]].map(|said| judged(&truth, said)),
+                [(0, 1), (0, 0), (0, 0)]
+            );
+        }
     }
 }

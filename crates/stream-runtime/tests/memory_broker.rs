@@ -196,3 +196,32 @@ fn a_million_small_records_go_through_in_about_a_second() {
     assert_eq!(records, 1_000_000);
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
+
+#[test]
+fn what_was_let_go_of_is_gone_and_what_is_open_stays() {
+    let broker = broker(&MemoryClock::by_hand(0), 1, "delete");
+    let mut producer = producer(&broker, "id");
+    write(&mut producer, 0..40);
+    broker.delete_records("topic", 0, 4);
+    let extent = broker.extent("topic", 0).unwrap();
+    assert_eq!((extent.start, extent.end), (4, 11), "ten records and what ended their transaction");
+    let mut late = broker.reader().unwrap();
+    late.assign(&[("topic", 0, 3)]).unwrap();
+    assert!(matches!(late.poll(Duration::ZERO), Err(BrokerError::Refused(_))));
+    late.assign(&[("topic", 0, 4)]).unwrap();
+    let offsets: Vec<i64> = drain(&mut late).iter().filter_map(offset).collect();
+    assert_eq!(offsets, [4, 5, 6, 7, 8, 9]);
+
+    producer.begin().unwrap();
+    producer.send(&output(0), 0).unwrap();
+    broker.delete_records("topic", 0, 100);
+    let _ = producer.commit().unwrap();
+    assert_eq!(drain(&mut late).iter().filter_map(offset).collect::<Vec<_>>(), [11]);
+}
+
+fn offset(read: &Read) -> Option<i64> {
+    match read {
+        Read::Record(record) => Some(record.offset),
+        Read::End { .. } => None,
+    }
+}

@@ -96,7 +96,10 @@ mod tests {
 
     fn switch(tenant: &str, speaking: bool) -> SourceRecord {
         let control = SpeechControl { tenant: tenant.to_owned(), kind: CARTS, speaking };
-        record(SpeechControl::key(tenant, CARTS).as_bytes(), Some(&codec::encode_control(&control).unwrap()))
+        record(
+            SpeechControl::key(tenant, CARTS).as_bytes(),
+            Some(&codec::encode_control(&control, codec::Outward::Json).unwrap()),
+        )
     }
 
     fn table() -> Speaking {

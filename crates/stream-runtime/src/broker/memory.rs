@@ -89,6 +89,11 @@ impl MemoryBroker {
         })
     }
 
+    /// Lets go of a partition's committed records before an offset; it begins there from then on.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        self.shared.ask(|state| state.log(topic, partition).map(|log| log.delete_before(before)).ok());
+    }
+
     /// Compacts a compacted topic now: of what is committed, the newest record of each key stays.
     pub fn compact(&self, topic: &str) {
         self.shared.ask(|state| {

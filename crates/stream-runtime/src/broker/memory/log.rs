@@ -12,6 +12,8 @@ const SMALL: usize = 4_096;
 #[derive(Default)]
 pub(super) struct Log {
     entries: Vec<Entry>,
+    /// Nothing before it is kept.
+    start: i64,
     end: i64,
     /// The first offset of each open transaction.
     open: BTreeMap<u64, i64>,
@@ -62,7 +64,7 @@ impl Log {
     }
 
     pub(super) fn extent(&self) -> Extent {
-        Extent { start: 0, stable_end: self.stable_end(), end: self.end }
+        Extent { start: self.start, stable_end: self.stable_end(), end: self.end }
     }
 
     /// Where the oldest open transaction begins; the end where none is open.
@@ -96,6 +98,13 @@ impl Log {
         let stable_end = self.stable_end();
         let committed = self.entries.iter().take_while(|entry| entry.offset < stable_end);
         committed.filter(|entry| entry.timestamp >= time).map(|entry| entry.offset).next()
+    }
+
+    /// Lets go of what is committed before an offset.
+    pub(super) fn delete_before(&mut self, offset: i64) {
+        self.start = self.start.max(offset.min(self.stable_end()));
+        self.entries.drain(..self.index(self.start));
+        self.clean = self.clean.min(self.entries.len());
     }
 
     /// Compacts once about half of what is there can have been overwritten.
