@@ -18,7 +18,7 @@ use stream_runtime::{SourceRecord, partition_for};
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::read::{Records, Until, count_partitions};
-use past::{Past, Rederived};
+use past::{Customers, Past, Rederived};
 use recordings::{Origin, Recordings, TOPICS, id_of, origin_of, read_decision};
 use updates::Updates;
 
@@ -122,6 +122,7 @@ fn live_through<B: Broker>(
 ) -> Result<Lived, Problem> {
     let mut recordings = Recordings::of_key(broker, config, key)?;
     let mut past = Past::read(broker, config, epoch_of(decision))?;
+    let mut customers = Customers::default();
     let profile = ProfileKey::parse(&String::from_utf8_lossy(key));
     let origin = origin_of(decision);
     let mut lived = Lived { cause: None, again: None, models_known: true };
@@ -133,10 +134,10 @@ fn live_through<B: Broker>(
         }
         let group = recordings.group(&update).cloned().unwrap_or_default();
         if Origin::from(&update.cause) != origin {
-            past.pass(&update, &group)?;
+            customers.live(&update, &group, past.at(None).0)?;
             continue;
         }
-        let again = past.live(&update, &group)?;
+        let again = customers.live(&update, &group, past.at(group.epoch()).0)?;
         lived.models_known = again.models_known;
         lived.cause = Some(update.cause);
         lived.again = again.decisions.into_iter().find(|again| again.id == id);
