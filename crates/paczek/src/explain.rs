@@ -8,6 +8,7 @@ mod updates;
 mod verification;
 mod words;
 
+use codec::Subject;
 use events::{Cause, ProfileKey, ProfileUpdate};
 use recommender::Decision;
 use serde::Serialize;
@@ -73,7 +74,7 @@ pub(crate) fn explain<B: Broker>(
         profile: String::from_utf8_lossy(&key).into_owned(),
         verdict,
         words: words::tell(&decision, cause, verdict, written.len()),
-        decision: serde_json::from_slice(written).map_err(|_| unreadable())?,
+        decision: codec::to_json(subject_of(&decision), written).map_err(|_| unreadable())?,
     }))
 }
 
@@ -146,6 +147,14 @@ fn live_through<B: Broker>(
         }
     }
     Ok(lived)
+}
+
+fn subject_of(decision: &Decision) -> Subject {
+    match decision {
+        Decision::Recommendation(_) => Subject::Recommendation,
+        Decision::AbandonedCart(_) => Subject::AbandonedCart,
+        Decision::Suppression(_) => Subject::Suppression,
+    }
 }
 
 fn epoch_of(decision: &Decision) -> Option<i64> {
