@@ -8,6 +8,7 @@ mod updates;
 mod verification;
 mod words;
 
+use codec::Subject;
 use events::{Cause, ProfileKey, ProfileUpdate};
 use recommender::Decision;
 use serde::Serialize;
@@ -18,7 +19,7 @@ use stream_runtime::{SourceRecord, partition_for};
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::read::{Records, Until, count_partitions};
-use past::{Past, Rederived};
+use past::{Customers, Past, Rederived};
 use recordings::{Origin, Recordings, TOPICS, id_of, origin_of, read_decision};
 use updates::Updates;
 
@@ -73,7 +74,7 @@ pub(crate) fn explain<B: Broker>(
         profile: String::from_utf8_lossy(&key).into_owned(),
         verdict,
         words: words::tell(&decision, cause, verdict, written.len()),
-        decision: serde_json::from_slice(written).map_err(|_| unreadable())?,
+        decision: codec::to_json(subject_of(&decision), written).map_err(|_| unreadable())?,
     }))
 }
 
@@ -122,6 +123,7 @@ fn live_through<B: Broker>(
 ) -> Result<Lived, Problem> {
     let mut recordings = Recordings::of_key(broker, config, key)?;
     let mut past = Past::read(broker, config, epoch_of(decision))?;
+    let mut customers = Customers::default();
     let profile = ProfileKey::parse(&String::from_utf8_lossy(key));
     let origin = origin_of(decision);
     let mut lived = Lived { cause: None, again: None, models_known: true };
@@ -133,10 +135,10 @@ fn live_through<B: Broker>(
         }
         let group = recordings.group(&update).cloned().unwrap_or_default();
         if Origin::from(&update.cause) != origin {
-            past.pass(&update, &group)?;
+            customers.live(&update, &group, past.at(None).0)?;
             continue;
         }
-        let again = past.live(&update, &group)?;
+        let again = customers.live(&update, &group, past.at(group.epoch()).0)?;
         lived.models_known = again.models_known;
         lived.cause = Some(update.cause);
         lived.again = again.decisions.into_iter().find(|again| again.id == id);
@@ -145,6 +147,14 @@ fn live_through<B: Broker>(
         }
     }
     Ok(lived)
+}
+
+fn subject_of(decision: &Decision) -> Subject {
+    match decision {
+        Decision::Recommendation(_) => Subject::Recommendation,
+        Decision::AbandonedCart(_) => Subject::AbandonedCart,
+        Decision::Suppression(_) => Subject::Suppression,
+    }
 }
 
 fn epoch_of(decision: &Decision) -> Option<i64> {

@@ -108,8 +108,8 @@ impl Rehearsal {
         while said == 0 || since.elapsed() < QUIET {
             assert!(!over() && began.elapsed() < Duration::from_secs(120), "the pipeline is stuck");
             thread::sleep(Duration::from_millis(20));
-            let now = self.records("recommendations").len() + self.records("suppressions").len();
-            let now = now + self.records("profile-updates").len();
+            let topics = ["profile-updates", "recommendations", "suppressions"];
+            let now = topics.iter().map(|name| self.written(name)).sum();
             if now != said {
                 (said, since) = (now, Instant::now());
             }
@@ -126,6 +126,12 @@ impl Rehearsal {
             }
         }
         copy
+    }
+
+    /// Offsets that one of our topics has given out.
+    fn written(&self, name: &str) -> i64 {
+        let end = |partition| self.broker.extent(&self.config.topic(name), partition).unwrap().stable_end;
+        (0..self.partitions).map(end).sum()
     }
 
     /// Every record of one of our topics.

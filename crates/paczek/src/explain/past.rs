@@ -23,11 +23,25 @@ pub(super) struct ModelHistory {
     models: ItemModels,
 }
 
-/// What decisions are made again by.
+/// What decisions are made again by, but for the customers.
 pub(super) struct Past {
     processor: RecommenderProcessor,
     history: ModelHistory,
-    customers: BTreeMap<ProfileKey, Customer>,
+}
+
+/// What was known of all customers together at an epoch.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    processor: &'a RecommenderProcessor,
+    models: &'a ItemModels,
+    /// The log still gives the item models at that epoch; if not, these are empty.
+    models_known: bool,
+}
+
+/// Customers as they were.
+#[derive(Default)]
+pub(super) struct Customers {
+    by_key: BTreeMap<ProfileKey, Customer>,
 }
 
 /// A decision made again.
@@ -48,35 +62,47 @@ impl Past {
     pub(super) fn read<B: Broker>(broker: &B, config: &Config, newest: Option<i64>) -> Result<Self, Problem> {
         let history = ModelHistory::read(broker, config, newest)?;
         let topology = Topology::of(config, &Partitions::default())?;
-        Ok(Self { processor: topology.recommender.processor, history, customers: BTreeMap::new() })
+        Ok(Self { processor: topology.recommender.processor, history })
     }
 
+    /// Goes to an epoch, and shows it beside the time before all learning. Going on is cheap, going back is not.
+    pub(super) fn at(&mut self, epoch: Option<i64>) -> (Moment<'_>, Moment<'_>) {
+        let models_known = self.history.go_to(epoch);
+        let (processor, nothing) = (&self.processor, &self.history.nothing);
+        let models = if models_known && epoch.is_some() { &self.history.models } else { nothing };
+        let before = Moment { processor, models: nothing, models_known: true };
+        (Moment { processor, models, models_known }, before)
+    }
+}
+
+impl Customers {
     /// Lets a customer live through an update as it was decided then. The updates of a customer come in the
-    /// order of the log; `group` is what was recorded of this one.
-    pub(super) fn live(&mut self, update: &ProfileUpdate, group: &Group) -> Result<Again, Problem> {
-        let (models, models_known) = self.history.at(group.epoch());
+    /// order of the log; `group` is what was recorded of this one. No item model changes what a customer
+    /// remembers, so any moment will do where nobody asks what was decided.
+    pub(super) fn live(
+        &mut self,
+        update: &ProfileUpdate,
+        group: &Group,
+        at: Moment<'_>,
+    ) -> Result<Again, Problem> {
+        let Moment { processor, models, models_known } = at;
         let speech = Speech {
             recommendations: group.speaks_of_recommendations(),
             abandoned_carts: group.speaks_of_carts(),
             now: group.clock(),
-            ..self.processor.speech
+            ..processor.speech
         };
         let key = update.profile.to_string().into_bytes();
-        let customer = self.customers.entry(update.profile.clone()).or_default();
-        let decided = self.processor.decisions(customer, update, models, &speech);
+        let customer = self.by_key.entry(update.profile.clone()).or_default();
+        let decided = processor.decisions(customer, update, models, &speech);
         let write = |decision: Decision| {
-            let output = self.processor.output(&decision, key.clone(), &speech)?;
+            let output = processor.output(&decision, key.clone(), &speech)?;
             let (id, value) = (id_of(&output.headers), output.value.unwrap_or_default());
             Ok(Rederived { id, value })
         };
         let written: Result<Vec<_>, stream_runtime::Failure> = decided.into_iter().map(write).collect();
         let decisions = written.map_err(|error| Problem::Failed(error.to_string()))?;
         Ok(Again { decisions, models_known })
-    }
-
-    /// The same where nobody asks what was decided: no item model changes what a customer remembers.
-    pub(super) fn pass(&mut self, update: &ProfileUpdate, group: &Group) -> Result<(), Problem> {
-        self.live(update, &group.without_models()).map(|_| ())
     }
 }
 
@@ -100,15 +126,13 @@ impl ModelHistory {
         Ok(Self { models: offered.clone(), offered, nothing })
     }
 
-    /// The models at an epoch, or empty ones and `false` if the log does not give them any more. Going on is
-    /// cheap, going back is not.
-    fn at(&mut self, epoch: Option<i64>) -> (&ItemModels, bool) {
-        let Some(epoch) = epoch else { return (&self.nothing, true) };
+    /// Takes the models to an epoch; false if the log does not give them any more.
+    fn go_to(&mut self, epoch: Option<i64>) -> bool {
+        let Some(epoch) = epoch else { return true };
         if self.models.epoch() > Some(epoch) {
             self.models = self.offered.clone();
         }
         self.models.seal_through(epoch);
-        let known = self.models.epoch() == Some(epoch);
-        (if known { &self.models } else { &self.nothing }, known)
+        self.models.epoch() == Some(epoch)
     }
 }

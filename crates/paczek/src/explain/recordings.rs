@@ -109,6 +109,18 @@ impl Recordings {
         self.groups.values().flat_map(BTreeMap::values).filter_map(Group::epoch).max()
     }
 
+    /// The same, parted by the partition of `profile-updates` that a key falls into.
+    pub(super) fn split(self, partitions: i32) -> Vec<Self> {
+        let mut parts: Vec<Self> = (0..partitions).map(|_| Self::default()).collect();
+        for (key, groups) in self.groups {
+            let part = usize::try_from(partition_for(key.as_bytes(), partitions)).unwrap_or_default();
+            if let Some(part) = parts.get_mut(part) {
+                part.groups.insert(key, groups);
+            }
+        }
+        parts
+    }
+
     /// What is left of each update.
     pub(super) fn rest(self) -> impl Iterator<Item = Group> {
         self.groups.into_values().flat_map(BTreeMap::into_values)
@@ -142,13 +154,6 @@ impl Group {
     /// The reading of the clock; before all time where nobody looked at it.
     pub(super) fn clock(&self) -> EventTime {
         self.recordings.iter().find_map(|recording| recording.clock).unwrap_or(EventTime::MIN)
-    }
-
-    /// The same as if no item model had been asked.
-    pub(super) fn without_models(&self) -> Self {
-        let mut group = self.clone();
-        group.recordings.iter_mut().for_each(|recording| recording.epoch = None);
-        group
     }
 
     pub(super) fn speaks_of_recommendations(&self) -> bool {

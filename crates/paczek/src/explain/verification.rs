@@ -1,10 +1,12 @@
 //! Every decision of the log, made again.
 
+use std::thread;
+
 use events::ProfileUpdate;
 use serde::Serialize;
 use stream_runtime::broker::{Broker, LogReader};
 
-use super::past::{Again, Past};
+use super::past::{Again, Customers, Moment, Past};
 use super::recordings::{Group, Recording, Recordings};
 use super::updates::{self, Updates};
 use crate::config::Config;
@@ -37,33 +39,51 @@ pub(crate) struct Verified {
 
 /// Makes every decision of the three topics again, from `profile-updates` and `sessions`.
 ///
-/// The updates of a customer are lived through in the order of the log. Between partitions the one goes first
-/// whose next decision was made by the older models, so that the models are built once, going forward.
-pub(crate) fn verify_all<B: Broker>(broker: &B, config: &Config) -> Result<Verified, Problem> {
+/// The updates of a customer are lived through in the order of the log. Of the partitions those go on whose
+/// next decision was made by the oldest models, side by side, so that the models are built once, going forward.
+pub(crate) fn verify_all<B>(broker: &B, config: &Config) -> Result<Verified, Problem>
+where
+    B: Broker,
+    B::Reader: Send,
+{
     let mut recordings = Recordings::all(broker, config)?;
     let mut past = Past::read(broker, config, recordings.newest_epoch())?;
     let mut verified = Verified { decisions: recordings.decisions, ..Verified::default() };
     verified.cut = updates::cut(broker, config)?;
-    let topic = config.topic("profile-updates");
-    let mut cursors = Vec::new();
-    for partition in 0..count_partitions(broker, &topic)? {
-        let mut cursor = Cursor { updates: Updates::of(broker, config, partition)?, next: None };
-        cursor.go_on(&mut recordings)?;
-        cursors.push(cursor);
+    for id in std::mem::take(&mut recordings.unreadable) {
+        verified.miss(true, id);
     }
-    while let Some(cursor) = cursors.iter_mut().filter(|cursor| cursor.next.is_some()).min_by_key(epoch) {
-        if let Some(Next { update, .. }) = cursor.next.take() {
-            verified.live(&update, &mut recordings, &mut past)?;
-        }
-        cursor.go_on(&mut recordings)?;
+    let partitions = count_partitions(broker, &config.topic("profile-updates"))?;
+    let mut lanes = Vec::new();
+    for (partition, recordings) in (0..partitions).zip(recordings.split(partitions)) {
+        let mut lane = Lane::new(Updates::of(broker, config, partition)?, recordings);
+        lane.go_on()?;
+        lanes.push(lane);
     }
-    Ok(verified.with_the_rest(recordings))
+    while let Some(epoch) = lanes.iter().filter_map(Lane::epoch).min() {
+        let (now, before) = past.at(epoch);
+        thread::scope(|scope| {
+            let going = lanes.iter_mut().filter(|lane| lane.epoch().is_some_and(|next| next <= epoch));
+            let going: Vec<_> =
+                going.map(|lane| scope.spawn(move || lane.live(epoch, now, before))).collect();
+            going.into_iter().try_for_each(|lane| lane.join().unwrap_or_else(|_| Err(panicked())))
+        })?;
+    }
+    lanes.into_iter().for_each(|lane| verified.add(lane));
+    Ok(verified)
 }
 
-/// A partition of `profile-updates`, and what comes next in it.
-struct Cursor<R> {
+fn panicked() -> Problem {
+    Problem::Failed("a thread that made decisions again panicked; please report it".to_owned())
+}
+
+/// A partition of `profile-updates`, with the customers and the decisions that fall into it.
+struct Lane<R> {
     updates: Updates<R>,
     next: Option<Next>,
+    recordings: Recordings,
+    customers: Customers,
+    verified: Verified,
 }
 
 struct Next {
@@ -72,19 +92,38 @@ struct Next {
     epoch: Option<i64>,
 }
 
-fn epoch<R>(cursor: &&mut Cursor<R>) -> Option<i64> {
-    cursor.next.as_ref().and_then(|next| next.epoch)
-}
+impl<R: LogReader> Lane<R> {
+    fn new(updates: Updates<R>, recordings: Recordings) -> Self {
+        let (customers, verified) = (Customers::default(), Verified::default());
+        Self { updates, next: None, recordings, customers, verified }
+    }
 
-impl<R: LogReader> Cursor<R> {
-    fn go_on(&mut self, recordings: &mut Recordings) -> Result<(), Problem> {
+    /// The epoch by which it goes on; the outer `None` at its end.
+    fn epoch(&self) -> Option<Option<i64>> {
+        self.next.as_ref().map(|next| next.epoch)
+    }
+
+    fn go_on(&mut self) -> Result<(), Problem> {
         self.next = match self.updates.next().transpose()? {
             Some(update) => {
-                let epoch = recordings.group(&update).and_then(|group| group.epoch());
+                let epoch = self.recordings.group(&update).and_then(|group| group.epoch());
                 Some(Next { update, epoch })
             }
             None => None,
         };
+        Ok(())
+    }
+
+    /// Goes on as long as decisions were made by the models of this epoch, or by none.
+    fn live(&mut self, epoch: Option<i64>, now: Moment<'_>, before: Moment<'_>) -> Result<(), Problem> {
+        while let Some(next) = self.next.take_if(|next| next.epoch.is_none() || next.epoch == epoch) {
+            let mut nothing = Group::default();
+            let group = self.recordings.group(&next.update).unwrap_or(&mut nothing);
+            let at = if next.epoch.is_some() { now } else { before };
+            let again = self.customers.live(&next.update, group, at)?;
+            self.verified.compare(&again, group);
+            self.go_on()?;
+        }
         Ok(())
     }
 }
@@ -93,19 +132,6 @@ impl Verified {
     /// Whether every decision was made again.
     pub(crate) fn holds(&self) -> bool {
         self.rederived == self.decisions
-    }
-
-    fn live(
-        &mut self,
-        update: &ProfileUpdate,
-        recordings: &mut Recordings,
-        past: &mut Past,
-    ) -> Result<(), Problem> {
-        let mut nothing = Group::default();
-        let group = recordings.group(update).unwrap_or(&mut nothing);
-        let again = past.live(update, group)?;
-        self.compare(&again, group);
-        Ok(())
     }
 
     fn compare(&mut self, again: &Again, group: &mut Group) {
@@ -127,17 +153,20 @@ impl Verified {
         }
     }
 
-    /// What nothing was compared with.
-    fn with_the_rest(mut self, recordings: Recordings) -> Self {
-        for id in &recordings.unreadable {
-            self.miss(true, id.clone());
-        }
-        for group in recordings.rest() {
+    /// Takes in what became of a lane's decisions, also of those that nothing was compared with.
+    fn add<R>(&mut self, lane: Lane<R>) {
+        let found = lane.verified;
+        self.rederived += found.rederived;
+        self.different += found.different;
+        self.missing_evidence += found.missing_evidence;
+        self.repeated += found.repeated;
+        self.unwritten += found.unwritten;
+        found.first_differences.into_iter().for_each(|id| self.name(id));
+        for group in lane.recordings.rest() {
             for recording in group.recordings {
                 self.miss(group.lived, recording.id);
             }
         }
-        self
     }
 
     fn miss(&mut self, evidence_is_there: bool, id: String) {
