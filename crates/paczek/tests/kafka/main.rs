@@ -8,6 +8,7 @@ mod catch_up;
 mod kills;
 mod stopped_worker;
 mod support;
+mod three_processes;
 
 /// A worker process that a test started from this very binary; without its environment it is nothing.
 #[test]

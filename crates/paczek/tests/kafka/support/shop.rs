@@ -14,12 +14,13 @@ use super::cluster::Cluster;
 
 /// How long anything may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
-/// The groups of the two processors, without the shop's name, each with its input.
+/// The groups of the three processors, without the shop's name, each with its input.
 pub(crate) const INGEST: &str = "ingest-clickstream";
 pub(crate) const PROFILE_UPDATER: &str = "profile-updater";
+pub(crate) const RECOMMENDER: &str = "recommender";
 
 /// The topics whose digests are compared.
-const DIGESTED: [&str; 3] = ["events", "profile-updates", "dead-letters"];
+const DIGESTED: [&str; 5] = ["events", "profile-updates", "sessions", "dead-letters", "decisions"];
 
 /// One shop with topics, groups and state directories of its own.
 pub(crate) struct Shop {
@@ -93,7 +94,9 @@ impl Shop {
     /// The digests, read by the command a user has.
     pub(crate) fn digests(&self) -> BTreeMap<String, TopicDigest> {
         let json: serde_json::Value = serde_json::from_str(&self.expect(&["digest", "--json"])).unwrap();
-        let digest = |name: &str| (name.to_owned(), parse(&json[self.topic(name)]));
+        // `decisions` is no topic but an account of three.
+        let key = |name: &str| if name == "decisions" { name.to_owned() } else { self.topic(name) };
+        let digest = |name: &str| (name.to_owned(), parse(&json[key(name)]));
         DIGESTED.into_iter().map(digest).collect()
     }
 
@@ -132,24 +135,19 @@ impl Shop {
 
     /// A processor's committed offsets, by partition.
     pub(crate) fn group_offsets(&self, processor: &str) -> BTreeMap<i32, i64> {
-        let input = if processor == INGEST { "clickstream" } else { "events" };
+        let input = match processor {
+            INGEST => "clickstream",
+            PROFILE_UPDATER => "events",
+            _ => "profile-updates",
+        };
         self.broker.group_offsets(&format!("{}-{processor}", self.name), &self.topic(input)).unwrap()
     }
 
-    /// Waits until both processors have taken all there is and the last timer has fired. `each` is called
+    /// Waits until every processor has taken all there is and the last timer has fired. `each` is called
     /// over and over meanwhile.
     pub(crate) fn finish(&self, mut each: impl FnMut()) {
-        for (processor, input) in [(INGEST, "clickstream"), (PROFILE_UPDATER, "events")] {
-            let mut ends = BTreeMap::new();
-            for record in self.records(input) {
-                ends.insert(record.partition, record.offset + 1);
-            }
-            wait(&format!("{processor} takes all of {input}"), || {
-                each();
-                let offsets = self.group_offsets(processor);
-                ends.iter().all(|(partition, end)| offsets.get(partition).is_some_and(|offset| offset >= end))
-            });
-        }
+        self.takes_all(INGEST, "clickstream", &mut each);
+        self.takes_all(PROFILE_UPDATER, "events", &mut each);
         let mut resting = (Vec::new(), Instant::now());
         wait("the last timers fire", || {
             each();
@@ -158,6 +156,19 @@ impl Shop {
                 resting = (ends, Instant::now());
             }
             resting.1.elapsed() > Duration::from_millis(1_500)
+        });
+        self.takes_all(RECOMMENDER, "profile-updates", &mut each);
+    }
+
+    fn takes_all(&self, processor: &str, input: &str, each: &mut impl FnMut()) {
+        let mut ends = BTreeMap::new();
+        for record in self.records(input) {
+            ends.insert(record.partition, record.offset + 1);
+        }
+        wait(&format!("{processor} takes all of {input}"), || {
+            each();
+            let offsets = self.group_offsets(processor);
+            ends.iter().all(|(partition, end)| offsets.get(partition).is_some_and(|offset| offset >= end))
         });
     }
 }
@@ -183,8 +194,12 @@ impl Demo {
     }
 
     pub(crate) fn with(file: &Path, format: &str) -> Self {
-        let arguments = ["demo", "--json", "--format", format, "--input"];
-        let output = binary().args(arguments).arg(file).output().unwrap();
+        Self::run(&["--format", format, "--input", file.to_str().unwrap()])
+    }
+
+    /// The demo with these arguments.
+    pub(crate) fn run(arguments: &[&str]) -> Self {
+        let output = binary().args(["demo", "--json"]).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let digest = |name: &str| (name.to_owned(), parse(&json["digests"][name]));

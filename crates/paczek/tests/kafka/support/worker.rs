@@ -30,7 +30,7 @@ pub(crate) struct Fate {
     pub(crate) without: String,
 }
 
-/// A running `paczek run` that a test started.
+/// A running `paczek` that a test started.
 pub(crate) struct Worker {
     child: Child,
     log: std::path::PathBuf,
@@ -39,8 +39,14 @@ pub(crate) struct Worker {
 impl Worker {
     /// Starts `paczek run` as an instance of the shop, with its fate upon it.
     pub(crate) fn start(shop: &Shop, instance: &str, fate: &Fate) -> Self {
+        Self::start_as("run", shop, instance, fate)
+    }
+
+    /// Starts a command of `paczek` that runs processors.
+    pub(crate) fn start_as(command: &str, shop: &Shop, instance: &str, fate: &Fate) -> Self {
         let log = shop.directory.path().join(format!("{instance}.log"));
         let asked = [
+            command,
             &*fate.signal,
             &*fate.processor,
             &*fate.step,
@@ -110,11 +116,12 @@ impl Drop for Worker {
     }
 }
 
-/// Runs `paczek run` in this process if that is what it was started for.
+/// Runs processors in this process if that is what it was started for.
 pub(crate) fn work_if_asked() {
     let Ok(asked) = std::env::var(ASKED) else { return };
     let mut asked = asked.split('\n').map(ToOwned::to_owned);
     let mut next = || asked.next().unwrap_or_default();
+    let command = next();
     let fate = Fate {
         signal: next(),
         processor: next(),
@@ -130,7 +137,7 @@ pub(crate) fn work_if_asked() {
     };
     let observer =
         Arc::new(Executor { fate, transactions: AtomicUsize::new(1), met: AtomicBool::new(false), log });
-    let code = main_with(["paczek".into(), "run".into()], &Hooks { observer, guards });
+    let code = main_with(["paczek".into(), command.into()], &Hooks { observer, guards });
     std::process::exit(if code == std::process::ExitCode::SUCCESS { 0 } else { 1 });
 }
 
