@@ -1,9 +1,11 @@
 //! Avro's binary encoding of our own words.
 //!
 //! The wire structs have the fields of their schemas, in their order, so writing and reading them needs no schema at
-//! hand. That costs a fifth of what a walk through the schema costs, and the tests hold every byte to `apache-avro`.
+//! hand. That costs a fifth of what a walk through the schema costs, and the tests hold every byte to `apache-avro`, which
+//! itself writes and reads what crosses the border.
 
 mod fault;
+pub(crate) mod library;
 mod reader;
 mod writer;
 
@@ -20,7 +22,9 @@ const USUAL_BYTES: usize = 512;
 
 /// One byte version, then the datum.
 pub(crate) fn encode<T: Serialize>(subject: Subject, value: &T) -> Result<Vec<u8>, CodecError> {
-    let bytes = write(subject, &[VERSION], value)?;
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    bytes.push(VERSION);
+    writer::write(value, &mut bytes).map_err(|fault| fault.while_writing(subject))?;
     refuse_large(subject, bytes.len(), MAX_VALUE_BYTES)?;
     Ok(bytes)
 }
@@ -33,23 +37,10 @@ pub(crate) fn decode<T: DeserializeOwned>(subject: Subject, bytes: &[u8]) -> Res
     if found != VERSION {
         return Err(CodecError::UnknownVersion { what, found, known: VERSION });
     }
-    read(subject, datum)
-}
-
-/// `head`, then the datum, of whatever size.
-pub(crate) fn write<T: Serialize>(subject: Subject, head: &[u8], value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Vec::with_capacity(USUAL_BYTES);
-    bytes.extend_from_slice(head);
-    writer::write(value, &mut bytes).map_err(|fault| fault.while_writing(subject))?;
-    Ok(bytes)
-}
-
-/// The value in a datum, if nothing follows it.
-pub(crate) fn read<T: DeserializeOwned>(subject: Subject, datum: &[u8]) -> Result<T, CodecError> {
     let (value, rest) = reader::read(datum).map_err(|fault| fault.while_reading(subject))?;
     match rest.len() {
         0 => Ok(value),
-        bytes => Err(CodecError::TrailingBytes { what: subject.name(), bytes }),
+        bytes => Err(CodecError::TrailingBytes { what, bytes }),
     }
 }
 

@@ -68,6 +68,9 @@ enum Command {
         /// Records in one transaction; whatever it is, the outcome is the same
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         batch: Option<u32>,
+        /// Make every decision again from the log at the end, and count
+        #[arg(long)]
+        explain: bool,
     },
     /// Write the clickstream of a made-up shop to standard output, for `load`
     #[command(
@@ -227,13 +230,14 @@ pub fn main_with(arguments: impl IntoIterator<Item = OsString>, hooks: &Hooks) -
 impl Arguments {
     fn execute(&self, hooks: &Hooks) -> anyhow::Result<()> {
         match &self.command {
-            Command::Demo { events, seed, input, format, partitions, batch } => {
+            Command::Demo { events, seed, input, format, partitions, batch, explain } => {
                 let input = match input {
                     Some(path) => Input::File { path: path.clone(), format: format.clone() },
                     None => Input::Shop { lines: *events, seed: *seed },
                 };
                 let batch = batch.and_then(|batch| usize::try_from(batch).ok());
-                self.demo(&Play { input, partitions: *partitions, batch, told: !self.json }, hooks)
+                let (told, explained) = (!self.json, *explain);
+                self.demo(&Play { input, partitions: *partitions, batch, told, explained }, hooks)
             }
             Command::Generate { events, seed, two_devices, late_orders, bots, truth } => {
                 let options = simulator::Options {
@@ -277,7 +281,12 @@ impl Arguments {
 
     fn demo(&self, play: &Play, hooks: &Hooks) -> anyhow::Result<()> {
         let (summary, diaries) = demo::demo(&self.config()?, play, hooks, now())?;
-        self.print(summary, |summary| story::tell(summary, &diaries.unwrap_or_default()))
+        self.print(&summary, |summary| story::tell(summary, &diaries.unwrap_or_default()))?;
+        let Some(verified) = &summary.explained else { return Ok(()) };
+        if !self.json {
+            print(&verified.describe())?;
+        }
+        holds(verified)
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -358,10 +367,7 @@ impl Arguments {
         let (config, broker) = self.broker()?;
         let verified = explain::verify_all(&broker, &config)?;
         self.print(&verified, |verified| verified.describe())?;
-        match verified.holds() {
-            true => Ok(()),
-            false => Err(Problem::Failed("not every decision was made again".to_owned()).into()),
-        }
+        holds(&verified)
     }
 
     fn speaking(&self, state: Option<OnOff>, kind: Option<Kind>, tenant: Option<&str>) -> anyhow::Result<()> {
@@ -401,6 +407,13 @@ impl Arguments {
 
     fn print<T: Serialize>(&self, value: T, describe: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         if self.json { print_json(&value) } else { Ok(print(&describe(&value))?) }
+    }
+}
+
+fn holds(verified: &explain::Verified) -> anyhow::Result<()> {
+    match verified.holds() {
+        true => Ok(()),
+        false => Err(Problem::Failed("not every decision was made again".to_owned()).into()),
     }
 }
 

@@ -22,6 +22,7 @@ use stream_runtime::{Metric, Metrics};
 
 use crate::config::{Config, Span};
 use crate::digest::TopicDigest;
+use crate::explain::{Verified, verify_all};
 use crate::load::RawWriter;
 use crate::pipeline::{Hooks, Observed, Pipeline, Roles};
 use crate::problem::Problem;
@@ -55,6 +56,8 @@ pub(crate) struct Play {
     pub(crate) batch: Option<usize>,
     /// Whether somebody will read stories.
     pub(crate) told: bool,
+    /// Whether every decision is made again from the log at the end.
+    pub(crate) explained: bool,
 }
 
 /// Where the clickstream comes from.
@@ -92,6 +95,9 @@ pub(crate) struct Summary {
     /// `None` where the system does not tell.
     pub(crate) peak_rss_bytes: Option<u64>,
     pub(crate) digests: BTreeMap<String, TopicDigest>,
+    /// What came of making every decision again, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) explained: Option<Verified>,
 }
 
 /// What the made-up shop meant to happen.
@@ -138,7 +144,13 @@ pub(crate) fn demo(
     };
     let began = Instant::now();
     let mut findings = Findings::new(&config, play.told.then(Diaries::default), began);
-    let stage = Stage { config: &config, broker: &broker, topology: &topology, partitions: play.partitions };
+    let stage = Stage {
+        config: &config,
+        broker: &broker,
+        topology: &topology,
+        partitions: play.partitions,
+        keeps_logs: play.explained,
+    };
     let summary = pipeline.run(|observed, over| {
         stage.follow(&mut feed, &mut findings, observed, over)?;
         Ok(summary(&feed, &findings, &observed.metrics, began.elapsed()))
@@ -150,6 +162,7 @@ pub(crate) fn demo(
         false_alarms: judged.as_ref().map(|judged| judged.false_alarms.len()),
         truth: truth.as_ref().map(TruthSummary::of),
         digests: findings.digests.finish(),
+        explained: play.explained.then(|| verify_all(&broker, &config)).transpose()?,
         ..summary
     };
     Ok((summary, findings.diaries))
@@ -193,6 +206,8 @@ struct Stage<'a> {
     broker: &'a MemoryBroker,
     topology: &'a Topology,
     partitions: i32,
+    /// Whether what everybody has read is needed once more.
+    keeps_logs: bool,
 }
 
 impl Stage<'_> {
@@ -217,7 +232,9 @@ impl Stage<'_> {
                 writer.write(&feed.next(self.partitions))?;
             }
             let more = follower.read(RUN, |record| findings.take(record), WAIT)?;
-            follower.tidy(&groups, &self.config.topic("sessions"));
+            if !self.keeps_logs {
+                follower.tidy(&groups, &self.config.topic("sessions"));
+            }
             show(&shown, feed, findings);
             if feed.is_over && !more && stillness.look(&observed.workers)? {
                 shown.finish_and_clear();
@@ -291,6 +308,7 @@ fn summary(feed: &Feed, findings: &Findings, metrics: &Metrics, took: Duration) 
         events_per_second: (feed.given as f64 / took.as_secs_f64().max(1e-9)) as u64,
         peak_rss_bytes: peak_rss_bytes(),
         digests: BTreeMap::new(),
+        explained: None,
     }
 }
 

@@ -23,7 +23,7 @@ use past::{Customers, Past, Rederived};
 use recordings::{Origin, Recordings, TOPICS, id_of, origin_of, read_decision};
 use updates::Updates;
 
-pub(crate) use verification::verify_all;
+pub(crate) use verification::{Verified, verify_all};
 
 /// A decision with all that led to it.
 #[derive(Debug, Serialize)]

@@ -3,13 +3,14 @@ use events::{
     deterministic_id,
 };
 
+use crate::candidates::Sources;
 use crate::catalogue::Catalogue;
 use crate::customer::{Customer, asks_for_recommendation};
 use crate::filters::Filters;
 use crate::item_models::ItemModels;
 use crate::rules::Rules;
 use crate::speech::Speech;
-use crate::{abandoned_carts, candidates, explanation, ranking};
+use crate::{abandoned_carts, explanation, ranking};
 
 /// What comes of an update: something is said, or a silence is explained.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,27 +45,20 @@ pub fn decide(customer: &mut Customer, update: &ProfileUpdate, by: &Knowledge<'_
     let mut decisions = abandoned_carts::take_back(customer, update, by);
     decisions.extend(abandoned_carts::remind(customer, update, by));
     if matches!(&update.cause, Cause::Event { kind, .. } if asks_for_recommendation(*kind)) {
+        let filters = Filters::of(customer, update, by.catalogue);
+        let sources = Sources::of(customer, update, by);
         let placements = Placement::ALL.iter();
-        decisions.extend(placements.filter_map(|placement| recommend(customer, update, by, *placement)));
+        let recommend = |placement: &Placement| recommend(&filters, &sources, update, by, *placement);
+        decisions.extend(placements.filter_map(recommend));
     }
     decisions
 }
 
-/// What to show in one place because of an event; `None` for an update that a timer caused.
-fn recommend(
-    customer: &Customer,
-    update: &ProfileUpdate,
-    by: &Knowledge<'_>,
-    placement: Placement,
-) -> Option<Decision> {
-    let filters = Filters::of(customer, update, by.catalogue);
-    recommend_through(&filters, customer, update, by, placement)
-}
-
-/// Candidates → filters → ranking → explanation → decision.
-pub(crate) fn recommend_through(
+/// What to show in one place because of an event: candidates → filters → ranking → explanation → decision. `None`
+/// for an update that a timer caused.
+pub(crate) fn recommend(
     filters: &Filters<'_>,
-    customer: &Customer,
+    sources: &Sources<'_>,
     update: &ProfileUpdate,
     by: &Knowledge<'_>,
     placement: Placement,
@@ -84,8 +78,7 @@ pub(crate) fn recommend_through(
     if let Some(reason) = by.speech.silence(by.speech.recommendations, *event_time) {
         return Some(Decision::Suppression(Box::new(silent(reason, None))));
     }
-    let gathered = candidates::gather(placement, customer, update, by.models, by.rules);
-    let (allowed, excluded) = filters.sift(gathered);
+    let (allowed, excluded) = filters.sift(sources.gather(placement));
     let ranked = ranking::rank(allowed, by.rules.floor, by.rules.places);
     if ranked.is_empty() {
         return Some(Decision::Suppression(Box::new(silent(Silence::BelowFloor, by.models.epoch()))));

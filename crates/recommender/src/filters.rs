@@ -12,14 +12,14 @@ const NAMED: usize = 20;
 /// A candidate that passed every filter. Nothing else can be ranked, explained and shown, and nothing but
 /// [`Filters::sift`] makes one.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Allowed(Candidate);
+pub(crate) struct Allowed<'a>(Candidate<'a>);
 
-impl Allowed {
-    pub(crate) fn candidate(&self) -> &Candidate {
+impl<'a> Allowed<'a> {
+    pub(crate) fn candidate(&self) -> &Candidate<'a> {
         &self.0
     }
 
-    pub(crate) fn into_candidate(self) -> Candidate {
+    pub(crate) fn into_candidate(self) -> Candidate<'a> {
         self.0
     }
 }
@@ -46,17 +46,18 @@ impl<'a> Filters<'a> {
     }
 
     /// Parts what may be shown from what may not; of the latter the best are named.
-    pub(crate) fn sift(&self, candidates: Vec<Candidate>) -> (Vec<Allowed>, Vec<Exclusion>) {
+    pub(crate) fn sift<'c>(&self, candidates: Vec<Candidate<'c>>) -> (Vec<Allowed<'c>>, Vec<Exclusion>) {
         let (mut allowed, mut excluded) = (Vec::new(), Vec::new());
         for candidate in candidates {
-            match self.objection(&candidate.product_id) {
+            match self.objection(candidate.product_id) {
                 None => allowed.push(Allowed(candidate)),
                 Some(code) => excluded.push((candidate.score, candidate.product_id, code)),
             }
         }
-        excluded.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        excluded.sort_by(|a: &(f64, &str, _), b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
         excluded.truncate(NAMED);
-        let name = |(_, product_id, code)| Exclusion { product_id, code };
+        let name =
+            |(_, product_id, code): (f64, &str, _)| Exclusion { product_id: product_id.to_owned(), code };
         (allowed, excluded.into_iter().map(name).collect())
     }
 

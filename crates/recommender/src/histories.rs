@@ -9,7 +9,8 @@ use events::{
     Stage,
 };
 
-use crate::decision::{Decision, Knowledge, decide, recommend_through};
+use crate::candidates::Sources;
+use crate::decision::{Decision, Knowledge, decide, recommend};
 use crate::filters::Filters;
 use crate::{Catalogue, Customer, ItemModels, Listing, ModelSettings, Rules, Speech, look_up};
 
@@ -196,10 +197,9 @@ fn decide_without(
     history.customer.learn(&history.update);
     let mut filters = Filters::of(&history.customer, &history.update, by.catalogue);
     filters.without = without;
-    let recommend = |placement: &Placement| {
-        recommend_through(&filters, &history.customer, &history.update, by, *placement)
-    };
-    Placement::ALL.iter().filter_map(recommend).collect()
+    let sources = Sources::of(&history.customer, &history.update, by);
+    let through = |placement: &Placement| recommend(&filters, &sources, &history.update, by, *placement);
+    Placement::ALL.iter().filter_map(through).collect()
 }
 
 #[test]

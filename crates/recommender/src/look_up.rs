@@ -1,9 +1,10 @@
 use events::{EventTime, Exclusion, Placement, ProfileKey, RecommendedItem, Silence};
 
+use crate::candidates::Sources;
 use crate::customer::{Customer, blank};
 use crate::decision::Knowledge;
 use crate::filters::Filters;
-use crate::{candidates, explanation, ranking};
+use crate::{explanation, ranking};
 
 /// What a customer would be shown now. It is no decision: nobody was told, so it has no id and no cause.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,8 +50,7 @@ pub fn look_up(
     let placement = if known.is_some() { placement } else { Placement::ForYou };
     let customer = known.unwrap_or(&stranger);
     let filters = Filters::of(customer, &update, by.catalogue);
-    let gathered = candidates::gather(placement, customer, &update, by.models, by.rules);
-    let (allowed, excluded) = filters.sift(gathered);
+    let (allowed, excluded) = filters.sift(Sources::of(customer, &update, by).gather(placement));
     let ranked = ranking::rank(allowed, by.rules.floor, by.rules.places);
     let silence = ranked.is_empty().then_some(Silence::BelowFloor);
     Shown { items: explanation::explain(ranked, by.catalogue), excluded, silence, ..shown }

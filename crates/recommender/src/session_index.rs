@@ -178,11 +178,11 @@ impl SessionIndex {
         for (neighbour, session) in sessions() {
             let weight = match_weight(neighbour.matched);
             for item in &session.items {
-                let given = match self.rarity(item.product) * rarity {
+                let score = scores.of(item.product, |product| self.rarity(product) * rarity);
+                score.sum += match score.rarity {
                     rare if rare > 0.0 => weight * rare * neighbour.similarity,
                     _ => weight * neighbour.similarity,
                 };
-                scores.add(item.product, given);
             }
         }
         scores.into_sums()
@@ -375,7 +375,14 @@ fn match_weight(matched: usize) -> f64 {
 /// Sums by product number: a table with open addressing, because the products of a prediction are few
 /// and those of a shop many. The sums of a product are added in the order of the calls.
 struct Scores {
-    slots: Vec<Option<(u32, f64)>>,
+    slots: Vec<Option<Score>>,
+}
+
+#[derive(Clone)]
+struct Score {
+    product: u32,
+    rarity: f64,
+    sum: f64,
 }
 
 impl Scores {
@@ -383,25 +390,17 @@ impl Scores {
         Self { slots: vec![None; (most * 2).next_power_of_two()] }
     }
 
-    fn add(&mut self, product: u32, given: f64) {
+    /// The score of a product; how rare it is is asked once.
+    fn of(&mut self, product: u32, rarity: impl Fn(u32) -> f64) -> &mut Score {
         let mask = self.slots.len() - 1;
         let mut at = (product as usize).wrapping_mul(0x9e37_79b1) & mask;
-        loop {
-            match &mut self.slots[at] {
-                Some((known, sum)) if *known == product => {
-                    *sum += given;
-                    return;
-                }
-                Some(_) => at = (at + 1) & mask,
-                empty => {
-                    *empty = Some((product, given));
-                    return;
-                }
-            }
+        while self.slots[at].as_ref().is_some_and(|score| score.product != product) {
+            at = (at + 1) & mask;
         }
+        self.slots[at].get_or_insert_with(|| Score { product, rarity: rarity(product), sum: 0.0 })
     }
 
     fn into_sums(self) -> Vec<(u32, f64)> {
-        self.slots.into_iter().flatten().collect()
+        self.slots.into_iter().flatten().map(|score| (score.product, score.sum)).collect()
     }
 }

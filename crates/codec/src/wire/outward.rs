@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::avro::{self, MAX_VALUE_BYTES, refuse_large};
+use crate::avro::{MAX_VALUE_BYTES, library, refuse_large};
 use crate::{CodecError, MAX_DEAD_LETTER_BYTES, Outward, Subject, frame};
 
 pub(crate) fn encode<T: Serialize>(
@@ -17,7 +17,7 @@ pub(crate) fn encode<T: Serialize>(
             what: subject.name(),
             reason: "it has no form in JSON",
         })?,
-        Outward::ConfluentAvro { schema_id } => avro::write(subject, &frame::head(schema_id), value)?,
+        Outward::ConfluentAvro { schema_id } => library::write(subject, &frame::head(schema_id), value)?,
     };
     refuse_large(subject, bytes.len(), limit(subject))?;
     Ok(bytes)
@@ -31,7 +31,7 @@ pub(crate) fn decode<T: DeserializeOwned>(subject: Subject, bytes: &[u8]) -> Res
         return serde_json::from_slice(bytes).map_err(|error| malformed(subject, reason(&error)));
     }
     let (_, datum) = frame::open(subject.name(), bytes)?;
-    avro::read(subject, datum)
+    library::read(subject, datum)
 }
 
 pub(crate) fn malformed(subject: Subject, reason: &'static str) -> CodecError {
