@@ -18,7 +18,7 @@ impl Fault {
     pub(super) const NO_BRANCH: Self = Self("a nullable field is neither null nor a value");
     pub(super) const NO_SYMBOL: Self = Self("an enum has no symbol of that number");
     pub(super) const OTHER: Self = Self("a field does not hold what its schema says");
-    pub(super) const UNKNOWN_EVENT: Self = Self(UNKNOWN_EVENT_TYPE);
+    const UNKNOWN_EVENT: Self = Self(UNKNOWN_EVENT_TYPE);
 
     pub(super) fn while_reading(self, subject: Subject) -> CodecError {
         match self {

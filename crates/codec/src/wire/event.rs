@@ -41,7 +41,7 @@ fn decode_input(bytes: &[u8], schema_id: Option<u32>) -> Result<Event, CodecErro
     if schema_id != Some(found) {
         return Err(CodecError::UnknownSchema { what });
     }
-    avro::library::read::<Owned<EventWire>>(SUBJECT, datum).map(|owned| owned.0)
+    avro::read::<Owned<EventWire>>(SUBJECT, datum).map(|owned| owned.0)
 }
 
 // Each struct has the fields of its record in the order of the schema, and each enum its symbols: Avro writes

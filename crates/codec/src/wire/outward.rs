@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::avro::{MAX_VALUE_BYTES, library, refuse_large};
+use crate::avro::{self, MAX_VALUE_BYTES, library, refuse_large};
 use crate::{CodecError, MAX_DEAD_LETTER_BYTES, Outward, Subject, frame};
 
 pub(crate) fn encode<T: Serialize>(
@@ -31,7 +31,7 @@ pub(crate) fn decode<T: DeserializeOwned>(subject: Subject, bytes: &[u8]) -> Res
         return serde_json::from_slice(bytes).map_err(|error| malformed(subject, reason(&error)));
     }
     let (_, datum) = frame::open(subject.name(), bytes)?;
-    library::read(subject, datum)
+    avro::read(subject, datum)
 }
 
 pub(crate) fn malformed(subject: Subject, reason: &'static str) -> CodecError {
