@@ -66,7 +66,8 @@ pub(crate) fn explain<B: Broker>(
     let key = record.key.clone().unwrap_or_default();
     let lived = live_through(broker, config, &key, &decision, id)?;
     let written = record.value.as_deref().unwrap_or_default();
-    let verdict = lived.verdict(written);
+    let whole = updates::cut(broker, config)?.is_empty();
+    let verdict = lived.verdict(written, whole);
     let cause = lived.cause.as_ref();
     Ok(Some(Explained {
         decision_id: id.to_owned(),
@@ -103,11 +104,12 @@ struct Lived {
 }
 
 impl Lived {
-    fn verdict(&self, written: &[u8]) -> Verdict {
+    /// Where the log is not whole any more, a difference proves nothing.
+    fn verdict(&self, written: &[u8], whole: bool) -> Verdict {
         match &self.again {
             _ if self.cause.is_none() => Verdict::UpdateGone,
             Some(again) if again.value == written => Verdict::Identical,
-            _ if !self.models_known => Verdict::SessionsGone,
+            _ if !self.models_known || !whole => Verdict::SessionsGone,
             _ => Verdict::Different,
         }
     }

@@ -77,6 +77,15 @@ pub(crate) struct Pipeline<'a, B> {
     pub(crate) rocks: RocksOptions,
 }
 
+/// Asks every thread to stop, also where whoever waits for them panics.
+struct StopAll<'a>(&'a [Health]);
+
+impl Drop for StopAll<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Health::stop);
+    }
+}
+
 /// A thread's place: its processor and its number among those of the same kind.
 enum Post<'a> {
     Ingest(&'a Node<IngestProcessor>, usize),
@@ -117,8 +126,9 @@ impl<'a, B: Broker> Pipeline<'a, B> {
             for (number, post) in posts.iter().enumerate() {
                 threads.push(scope.spawn(move || self.work(post, observed, number)));
             }
+            let stop = StopAll(&observed.workers);
             let answer = meanwhile(observed, &|| threads.iter().any(thread::ScopedJoinHandle::is_finished));
-            observed.workers.iter().for_each(Health::stop);
+            drop(stop);
             let ends = threads.into_iter().map(|thread| {
                 thread
                     .join()
@@ -159,6 +169,7 @@ impl<'a, B: Broker> Pipeline<'a, B> {
                 // It decides nothing before the two tables know what was there at the start.
                 let tables = &observed.workers[place - 2 - number..place - number];
                 while !tables.iter().all(Health::is_ready) && !health.is_stopping() {
+                    health.waits();
                     thread::sleep(LOOK);
                 }
                 self.run_node(node, *number, observed, health)
@@ -188,7 +199,7 @@ impl<'a, B: Broker> Pipeline<'a, B> {
     }
 
     fn follow_sessions(&self, observed: &Observed, health: &Health) -> Result<(), Problem> {
-        let store = self.open_store(&self.store(ITEM_MODELS, 0)).map_err(RuntimeError::from)?;
+        let store = self.open_cache(&self.store(ITEM_MODELS, 0)).map_err(RuntimeError::from)?;
         self.follow(&*self.topology.item_models, (ITEM_MODELS, "sessions"), Some(store), observed, health)
     }
 
@@ -218,6 +229,20 @@ impl<'a, B: Broker> Pipeline<'a, B> {
 
     fn store(&self, name: &str, partition: i32) -> PathBuf {
         self.directory.join(name).join(partition.to_string())
+    }
+
+    /// A store that holds nothing but what its topic gives once more: a damaged one is thrown away.
+    fn open_cache(&self, path: &Path) -> Result<Box<dyn StateStore>, StoreError> {
+        let opened = self.open_store(path).and_then(|store| store.position().map(|_| store));
+        match opened {
+            Err(error) if !error.is_held_here() => {
+                tracing::warn!(%error, "this store is thrown away and built anew from its topic");
+                // What cannot be removed is told of when it is opened once more.
+                let _ = std::fs::remove_dir_all(path);
+                self.open_store(path)
+            }
+            opened => opened,
+        }
     }
 
     fn open_store(&self, path: &Path) -> Result<Box<dyn StateStore>, StoreError> {

@@ -1,6 +1,5 @@
 //! A whole shop in memory, for tests: the generator's clickstream, run through every processor.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,13 +88,10 @@ impl Rehearsal {
             rocks: RocksOptions::new(8 << 20, 4 << 20),
         };
         let answer = pipeline.run(|observed, over| {
-            // The workers stop also where an assertion fails.
-            Ok(catch_unwind(AssertUnwindSafe(|| {
-                self.wait_until_all_is_said(over);
-                meanwhile(observed, &topology)
-            })))
+            self.wait_until_all_is_said(over);
+            Ok(meanwhile(observed, &topology))
         });
-        answer.unwrap().unwrap_or_else(|failed| resume_unwind(failed))
+        answer.unwrap()
     }
 
     pub(crate) fn partition_counts(&self) -> Partitions {

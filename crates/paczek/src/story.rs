@@ -62,10 +62,9 @@ fn figures(summary: &Summary) -> String {
         (&summary.truth, summary.missed, summary.false_alarms)
     {
         line(format!(
-            "The shop is made up, so the truth is known: of {} carts that were really left, {} were noticed \
-             and dealt with as they should be; {missed} missed, {false_alarms} false alarms.",
-            truth.abandoned_carts,
-            truth.abandoned_carts - missed
+            "The shop is made up, so the truth is known: {} carts were really left, {} were noticed; \
+             {missed} missed, {false_alarms} false alarms.",
+            truth.abandoned_carts, summary.abandoned_carts
         ));
     }
     line(format!("{}{} events a second{}.", first(summary), summary.events_per_second, memory(summary)));

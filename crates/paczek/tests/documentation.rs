@@ -382,7 +382,8 @@ fn is_code(text: &str) -> bool {
 /// Every step in its order. A new one does not compile here until it has its place.
 fn every_step() -> Vec<Step> {
     let after = |step: &Step| match step {
-        Step::Processing => Some(Step::Sealed),
+        Step::Processing => Some(Step::OutputsSent),
+        Step::OutputsSent => Some(Step::Sealed),
         Step::Sealed => Some(Step::Drained),
         Step::Drained => Some(Step::TrailersWritten),
         Step::TrailersWritten => Some(Step::OffsetsSent),

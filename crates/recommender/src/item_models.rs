@@ -100,6 +100,13 @@ impl ItemModels {
         self.epoch
     }
 
+    /// From the first to the last second that waits to be sealed.
+    #[must_use]
+    pub fn unlearned_seconds(&self) -> i64 {
+        let (first, last) = (self.waiting.first_key_value(), self.waiting.last_key_value());
+        first.zip(last).map_or(0, |((first, _), (last, _))| last - first + 1)
+    }
+
     /// How many entries wait for their second to be sealed.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -5,7 +5,7 @@
 
 mod snapshot;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use state_store::StateStore;
@@ -19,8 +19,10 @@ use snapshot::Snapshot;
 const POLL: Duration = Duration::from_millis(50);
 /// Wait before a reader that was interrupted begins anew.
 const RETRY: Duration = Duration::from_millis(200);
-/// Records between two looks at the clock.
-const RUN: usize = 512;
+/// The longest run of reading between two looks whether to stop.
+const RUN: Duration = Duration::from_millis(100);
+/// How often the lag is looked up.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is built from the records of all partitions. Others read it meanwhile.
 pub trait GlobalTable: Sync {
@@ -87,6 +89,7 @@ struct Follower<'a, B: Broker, T: GlobalTable> {
     /// Where the partitions ended at start; one that has been reached is out.
     behind: BTreeMap<i32, i64>,
     kept: Instant,
+    gauged: Option<Instant>,
     changed: bool,
 }
 
@@ -115,7 +118,7 @@ impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
         }
         let behind = extents.iter().filter(|(partition, extent)| next[*partition] < extent.stable_end);
         let behind = behind.map(|(partition, extent)| (*partition, extent.stable_end)).collect();
-        Ok(Self { given, log, next, behind, kept: Instant::now(), changed: false })
+        Ok(Self { given, log, next, behind, kept: Instant::now(), gauged: None, changed: false })
     }
 
     fn follow(&mut self) -> Result<(), RuntimeError> {
@@ -135,25 +138,17 @@ impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
     }
 
     fn read_run(&mut self, reader: &mut B::Reader) -> Result<(), RuntimeError> {
-        let mut partitions = BTreeSet::new();
-        for _ in 0..RUN {
+        let until = Instant::now() + RUN;
+        while Instant::now() < until {
             match reader.poll(POLL)? {
-                Some(Read::Record(record)) => {
-                    self.take(&record);
-                    partitions.insert(record.partition);
-                }
+                Some(Read::Record(record)) => self.take(&record),
                 Some(Read::End { partition }) => {
                     self.behind.remove(&partition);
-                    self.gauge(partition, 0);
                 }
                 None => break,
             }
         }
-        for partition in partitions {
-            let end = self.given.broker.extent(self.given.topic, partition)?.stable_end;
-            self.gauge(partition, end - self.next.get(&partition).copied().unwrap_or(end));
-        }
-        Ok(())
+        self.gauge()
     }
 
     fn take(&mut self, record: &SourceRecord) {
@@ -178,9 +173,17 @@ impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
         Ok(snapshot::keep(&mut **store, &bytes, &self.log, &self.next)?)
     }
 
-    fn gauge(&self, partition: i32, lag: i64) {
-        let labels = [self.given.name, &partition.to_string()];
-        self.given.metrics.set(Metric::LagRecords, &labels, lag.max(0) as f64);
+    fn gauge(&mut self) -> Result<(), RuntimeError> {
+        if self.gauged.is_some_and(|at| at.elapsed() < GAUGE_INTERVAL) {
+            return Ok(());
+        }
+        self.gauged = Some(Instant::now());
+        for (partition, next) in &self.next {
+            let end = self.given.broker.extent(self.given.topic, *partition)?.stable_end;
+            let labels = [self.given.name, &partition.to_string()];
+            self.given.metrics.set(Metric::LagRecords, &labels, (end - next).max(0) as f64);
+        }
+        Ok(())
     }
 }
 
@@ -206,7 +209,11 @@ fn restored<B: Broker, T: GlobalTable>(
     log: &str,
 ) -> Result<Option<BTreeMap<i32, i64>>, RuntimeError> {
     let Some(store) = &given.store else { return Ok(None) };
-    let kept = snapshot::kept(&**store)?.filter(|snapshot| snapshot.log == log);
+    let kept = snapshot::kept(&**store).unwrap_or_else(|error| {
+        tracing::warn!(table = given.name, %error, "the snapshot is damaged: built anew");
+        None
+    });
+    let kept = kept.filter(|snapshot| snapshot.log == log);
     let Some(Snapshot { bytes, next, .. }) = kept else { return Ok(None) };
     match given.table.restore(Some(&bytes)) {
         Ok(()) => Ok(Some(next)),

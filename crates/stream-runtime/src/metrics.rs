@@ -38,6 +38,8 @@ pub enum Metric {
     StateRows,
     /// Bytes of the state store of a task.
     StateBytes,
+    /// Event time of what a global table has taken and not learned yet.
+    UnlearnedSeconds,
 }
 
 /// What kind of number a metric is.
@@ -50,7 +52,7 @@ enum Kind {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::RecordsTaken,
         Self::RecordsWritten,
         Self::DeadLetters,
@@ -66,6 +68,7 @@ impl Metric {
         Self::RestoredRecords,
         Self::StateRows,
         Self::StateBytes,
+        Self::UnlearnedSeconds,
     ];
 
     /// Its name as Prometheus sees it.
@@ -98,6 +101,7 @@ impl Metric {
             Self::TransactionPartSeconds => (Histogram, "paczek_transaction_part_seconds", "Time in each part of a transaction", &["processor", "part"]),
             Self::RestoredRecords => (Counter, "paczek_restored_records_total", "Changelog records read to open tasks", &["processor"]),
             Self::StateRows => (Gauge, "paczek_state_rows", "Rows in a task's state store, estimated", &["processor", "partition"]),
+            Self::UnlearnedSeconds => (Gauge, "paczek_unlearned_seconds", "Event time of what was taken and not learned yet", &["processor"]),
             Self::StateBytes => (Gauge, "paczek_state_bytes", "Bytes of a task's state store, estimated", &["processor", "partition"]),
         }
     }

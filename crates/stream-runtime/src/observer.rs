@@ -3,7 +3,9 @@
 pub enum Step {
     /// A record or timer has been taken; its outputs wait for the end of the cycle.
     Processing,
-    /// Outputs and changelog records are on their way.
+    /// The outputs are on their way; the changelog knows nothing of them yet.
+    OutputsSent,
+    /// The changelog records are on their way.
     Sealed,
     /// Outputs and changelog are acknowledged.
     Drained,

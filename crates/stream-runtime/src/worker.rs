@@ -50,6 +50,11 @@ impl Health {
         self.ready.store(ready, Ordering::Relaxed);
     }
 
+    /// Tells that its thread is well and waits for something else to be ready first.
+    pub fn waits(&self) {
+        self.turned(false);
+    }
+
     /// Asks the worker to commit what it has and leave.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -375,7 +380,11 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         }
         let settings = self.given.settings;
         let draining = Instant::now();
+        self.begin_transaction()?;
+        self.send_outputs()?;
+        self.reached(Step::OutputsSent);
         self.seal(&changed)?;
+        self.send_outputs()?;
         self.reached(Step::Sealed);
         self.producer.drain()?;
         self.reached(Step::Drained);
@@ -417,9 +426,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         }
         let tasks: Vec<TaskTime<'_>> =
             changed.iter().filter_map(|partition| self.tasks.get(partition)).map(Task::time).collect();
-        processor.heartbeat(&tasks, &mut self.outputs).map_err(|source| failed(settings, source))?;
-        self.begin_transaction()?;
-        self.send_outputs()
+        processor.heartbeat(&tasks, &mut self.outputs).map_err(|source| failed(settings, source))
     }
 
     fn write_trailers(&mut self, changed: &[i32]) -> Result<BTreeMap<usize, i64>, RuntimeError> {

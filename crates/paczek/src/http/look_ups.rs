@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use events::{EventTime, Placement, ProfileKey, Silence};
-use recommender::{Customer, Shown, Speech, look_up};
+use recommender::{Customer, Shown, look_up};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stream_runtime::{Answer, Failure, Health, partition_for};
@@ -162,10 +162,12 @@ impl LookUps {
         key: &ProfileKey,
         placement: Placement,
     ) -> Result<Value, Failure> {
-        let RecommenderProcessor { models, speech, .. } = &*self.recommender;
-        let shown = models.read(|models| {
-            look_up(customer, key, placement, &self.recommender.knowledge(models, &Speech { ..*speech }))
-        });
+        // How old something may be that is said unasked does not matter to who asks.
+        let speech = self.recommender.speech_to(key.tenant(), EventTime::MIN);
+        let shown = self
+            .recommender
+            .models
+            .read(|models| look_up(customer, key, placement, &self.recommender.knowledge(models, &speech)));
         let Shown { known, as_of, model_epoch, items, excluded, silence } = shown;
         let (items, excluded) = codec::shown_to_json(&items, &excluded)?;
         Ok(json!({

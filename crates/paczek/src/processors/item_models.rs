@@ -49,13 +49,14 @@ impl ModelTable {
         self.learned.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hear(&self, partition: i32, heartbeat: &Heartbeat) {
+    fn hear(&self, partition: i32, heartbeat: &Heartbeat, metrics: &Metrics) {
         let mut learned = self.learning();
         for origin in &heartbeat.origins {
             learned.time.hear(&partition.to_string(), origin.partition, origin.time.0);
         }
         let reached = learned.reached(self.writers, self.partitions);
         learned.models.seal(reached);
+        metrics.set(Metric::UnlearnedSeconds, &[ITEM_MODELS], learned.models.unlearned_seconds() as f64);
     }
 }
 
@@ -65,7 +66,7 @@ impl GlobalTable for ModelTable {
         let refused = |code| metrics.add(Metric::DeadLetters, &[ITEM_MODELS, code], 1);
         if headers::is_heartbeat(record) {
             match codec::decode_heartbeat(value) {
-                Ok(heartbeat) => self.hear(record.partition, &heartbeat),
+                Ok(heartbeat) => self.hear(record.partition, &heartbeat, metrics),
                 Err(_) => refused("UNREADABLE_HEARTBEAT"),
             }
             return;

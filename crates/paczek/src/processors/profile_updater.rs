@@ -11,6 +11,13 @@ const STAGE: &str = "profile-updater";
 /// The source whose time the timers run on; the others only hold them back.
 pub(crate) const CLICKSTREAM: &str = "clickstream";
 
+/// A note of a task's: the newest event time that it has heard of, ends of sources aside.
+const NEWEST: &str = "sessions/newest";
+/// A note of a task's: how far it may have told the readers of `sessions` that it has got.
+const TOLD: &str = "sessions/told";
+/// So far behind the newest event a second is sealed that holds it.
+const PAST_THE_NEWEST: i64 = 31 * events::SECOND;
+
 /// Events in, profile updates out; one profile for each key.
 pub(crate) struct ProfileProcessor {
     pub(crate) rules: Rules,
@@ -57,6 +64,7 @@ impl Processor for ProfileProcessor {
             return match codec::decode_heartbeat(value) {
                 Ok(heartbeat) => {
                     hear(&heartbeat, context.time());
+                    self.promise(context.time());
                     Ok(())
                 }
                 Err(error) => self.refuse(record, "UNREADABLE_HEARTBEAT", &error.to_string(), context),
@@ -92,9 +100,12 @@ impl Processor for ProfileProcessor {
             partition: task.partition,
             time: EventTime(task.time.of(CLICKSTREAM, partitions)),
         };
-        let known: Vec<_> = tasks.iter().map(heard).filter(|origin| origin.time > EventTime::MIN).collect();
-        broadcast(&self.sessions, CLICKSTREAM, known.clone(), outputs)?;
-        broadcast(&self.updates, CLICKSTREAM, known, outputs)
+        let known = tasks.iter().map(heard).filter(|origin| origin.time > EventTime::MIN);
+        broadcast(&self.updates, CLICKSTREAM, known.collect(), outputs)?;
+        let told = |task: &TaskTime<'_>| {
+            Some(OriginTime { partition: task.partition, time: EventTime(task.time.origin(TOLD, 0)?) })
+        };
+        broadcast(&self.sessions, CLICKSTREAM, tasks.iter().filter_map(told).collect(), outputs)
     }
 }
 
@@ -129,6 +140,19 @@ impl ProfileProcessor {
         Ok(())
     }
 
+    /// Moves the time that the readers of `sessions` are told. It never falls and never ends, so that no entry
+    /// comes behind what they have sealed: a source may go on after its end, and another may be slower.
+    fn promise(&self, time: &mut StreamTime) {
+        let origins = self.origins.iter().find(|origins| origins.source == CLICKSTREAM);
+        let reached = time.of(CLICKSTREAM, origins.map_or(0, |origins| origins.partitions));
+        let newest = time.origin(NEWEST, 0).unwrap_or(i64::MIN);
+        let finite =
+            if reached == events::END_OF_SOURCE.0 { newest.saturating_add(PAST_THE_NEWEST) } else { reached };
+        if finite > i64::MIN.saturating_add(PAST_THE_NEWEST) {
+            note(TOLD, finite, time);
+        }
+    }
+
     /// What an event taught, and how the profile looks now.
     fn tell(
         &self,
@@ -139,6 +163,9 @@ impl ProfileProcessor {
     ) -> Result<(), Failure> {
         if let Some(entry) = &applied.session_entry {
             let frontier = headers::read_number(record, headers::FRONTIER).unwrap_or(entry.event_time.0);
+            note(NEWEST, frontier, context.time());
+            // The event of a slower source may be older than what was promised; its entry is not.
+            let frontier = frontier.max(context.time().origin(TOLD, 0).unwrap_or(i64::MIN));
             let headers = vec![headers::number(headers::FRONTIER, frontier)];
             context.emit(self.sessions.keyed(key.clone(), codec::encode_session_entry(entry)?, headers));
         }
@@ -163,7 +190,16 @@ impl ProfileProcessor {
 fn hear(heartbeat: &Heartbeat, time: &mut StreamTime) {
     for origin in &heartbeat.origins {
         time.hear(&heartbeat.source, origin.partition, origin.time.0);
+        if origin.time < events::END_OF_SOURCE {
+            note(NEWEST, origin.time.0, time);
+        }
     }
+}
+
+/// Keeps the greater of what a note says and `value`.
+fn note(name: &str, value: i64, time: &mut StreamTime) {
+    let known = time.origin(name, 0).unwrap_or(i64::MIN);
+    time.hear(name, 0, value.max(known));
 }
 
 fn skip(context: &Context<'_, ProfileProcessor>, reason: &str) {

@@ -76,13 +76,7 @@ impl Processor for RecommenderProcessor {
 
 impl RecommenderProcessor {
     fn decide(&self, update: &ProfileUpdate, context: &mut Context<'_, Self>) -> Result<(), Failure> {
-        let on = |kind| self.speaking.is_on(update.profile.tenant(), kind);
-        let speech = Speech {
-            recommendations: on(SpeechKind::Recommendations),
-            abandoned_carts: on(SpeechKind::AbandonedCarts),
-            now: EventTime(context.clock()),
-            ..self.speech
-        };
+        let speech = self.speech_to(update.profile.tenant(), EventTime(context.clock()));
         let key = update.profile.to_string().into_bytes();
         let customer = context.state(&key)?;
         let decisions = self.models.read(|models| self.decisions(customer, update, models, &speech));
@@ -90,6 +84,17 @@ impl RecommenderProcessor {
             context.emit(self.output(&decision, key.clone(), &speech)?);
         }
         Ok(())
+    }
+
+    /// What may be said to customers of a tenant now.
+    pub(crate) fn speech_to(&self, tenant: &str, now: EventTime) -> Speech {
+        let on = |kind| self.speaking.is_on(tenant, kind);
+        Speech {
+            recommendations: on(SpeechKind::Recommendations),
+            abandoned_carts: on(SpeechKind::AbandonedCarts),
+            now,
+            ..self.speech
+        }
     }
 
     /// What an update leads to with these models.

@@ -20,7 +20,7 @@ const FEW_HOT: (&str, &str) = ("PROFILES__HOT", "1000");
 const SOON: [(&str, &str); 2] =
     [("TRANSACTIONS__SESSION_TIMEOUT", "1500ms"), ("TRANSACTIONS__TIMEOUT", "6s")];
 /// Steps at which a transaction is open at the broker.
-const OPEN_STEPS: [&str; 4] = ["Sealed", "Drained", "TrailersWritten", "OffsetsSent"];
+const OPEN_STEPS: [&str; 5] = ["OutputsSent", "Sealed", "Drained", "TrailersWritten", "OffsetsSent"];
 
 #[test]
 fn two_instances_write_what_the_demo_writes() {

@@ -35,7 +35,7 @@ fn stop_and_continue(file: &std::path::Path, name: &str, without: &str) -> (Topi
     let fate = Fate {
         signal: "STOP".into(),
         processor: PROFILE_UPDATER.into(),
-        step: "Sealed".into(),
+        step: "OutputsSent".into(),
         transaction: 4,
         records: 200,
         without: without.into(),

@@ -18,7 +18,9 @@ fn three_processes_each_killed_once_decide_what_the_demo_decides() {
     let cluster = Cluster::take();
     let shop = Shop::open(&cluster, "three", &[SMALL, SOON[0], SOON[1], ("SOURCES__0__FORMAT", "segment")]);
     let file = shop.directory.path().join("clicks.jsonl");
-    std::fs::write(&file, shop.expect(&["generate", "--events", &events, "--seed", &seed])).unwrap();
+    // Some lines are no text at all.
+    let generated = shop.command(&["generate", "--events", &events, "--seed", &seed]);
+    std::fs::write(&file, generated.stdout).unwrap();
     shop.expect(&["load", "--format", "segment", file.to_str().unwrap()]);
     let workers = [
         killed_once(&shop, "ingest", INGEST, "OffsetsSent"),

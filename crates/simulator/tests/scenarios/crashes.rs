@@ -7,8 +7,9 @@ use crate::log::{decisions, digests};
 use crate::shop::{Shop, config};
 
 const PROCESSORS: [&str; 3] = ["ingest-clickstream", "profile-updater", "recommender"];
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::Processing,
+    Step::OutputsSent,
     Step::Sealed,
     Step::Drained,
     Step::TrailersWritten,

@@ -34,6 +34,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
             self.tasks.iter().map(|(partition, task)| (input, *partition, task.next_offset())).collect();
         self.reader.assign(&positions)?;
         self.gauges.refresh();
+        self.answer_queries();
         self.given.health.ready.store(self.tasks.len() == self.owned.len(), Ordering::Relaxed);
         Ok(())
     }

@@ -140,7 +140,14 @@ impl Shop {
             PROFILE_UPDATER => "events",
             _ => "profile-updates",
         };
-        self.broker.group_offsets(&format!("{}-{processor}", self.name), &self.topic(input)).unwrap()
+        let (group, topic) = (format!("{}-{processor}", self.name), self.topic(input));
+        let mut offsets = None;
+        // A group's coordinator takes a moment to be found.
+        wait("the group's coordinator answers", || {
+            offsets = self.broker.group_offsets(&group, &topic).ok();
+            offsets.is_some()
+        });
+        offsets.unwrap_or_default()
     }
 
     /// Waits until every processor has taken all there is and the last timer has fired. `each` is called
