@@ -27,7 +27,6 @@ use crate::load::RawWriter;
 use crate::pipeline::{Hooks, Observed, Pipeline, Roles};
 use crate::problem::Problem;
 use crate::processors::CLICKSTREAM;
-use crate::registry::OutwardConfig;
 use crate::topics::{Partitions, configured};
 use crate::topology::Topology;
 use feed::Feed;
@@ -182,8 +181,6 @@ fn staged(config: &Config, play: &Play) -> Config {
         format.clone_into(&mut source.format);
     }
     "earliest".clone_into(&mut config.start_from);
-    // Nobody outside reads along, and the registry speaks of sources that are not played.
-    config.outward = OutwardConfig::default();
     let transactions = &mut config.transactions;
     transactions.interval = Span(INTERVAL);
     transactions.timeout = Span(PATIENCE);
