@@ -229,7 +229,7 @@ mod tests {
     09:03  puts Trail boots (89.90 EUR) into the cart
     09:03  → we recommend socks, because others who looked at Trail boots went on to that
     09:03  → we recommend lamp, because many customers have been looking at that of late
-    09:33  → we remind her of 2 × Trail boots (89.90 EUR) in the cart, because half an hour has passed without a word from her
+    09:33  → we remind her of 2 × Trail boots (89.90 EUR) in the cart, because nothing has come from her since 09:03
 
 "
         );

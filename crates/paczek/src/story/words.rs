@@ -74,8 +74,9 @@ impl<'a> Words<'a> {
                 vec!["→ we take the reminder back, because something of that cart is bought now".to_owned()]
             }
             _ => vec![format!(
-                "→ we remind her of {} {place}, because half an hour has passed without a word from her",
-                listed(&lines)
+                "→ we remind her of {} {place}, because nothing has come from her since {}",
+                listed(&lines),
+                clock(decision.last_activity_at)
             )],
         }
     }
