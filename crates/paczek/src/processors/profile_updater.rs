@@ -221,3 +221,39 @@ fn timer_headers(update: &ProfileUpdate) -> Vec<stream_runtime::Header> {
     ]);
     vec![headers::number(headers::DUE, due), headers::text(headers::ID, &id.to_string())]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn processor() -> ProfileProcessor {
+        let target = || Target { topic: "any".into(), partitions: 1, outward: codec::Outward::Json };
+        ProfileProcessor {
+            rules: Rules::default(),
+            origins: vec![Origins { source: CLICKSTREAM.to_owned(), partitions: 2, lateness: 0 }],
+            updates: target(),
+            sessions: target(),
+            dead_letters: target(),
+        }
+    }
+
+    #[test]
+    fn what_the_readers_of_sessions_are_told_neither_ends_nor_falls() {
+        let (processor, mut time) = (processor(), StreamTime::default());
+        let mut told = |heard: &[(i32, EventTime)]| {
+            let origin =
+                |(partition, time): &(i32, EventTime)| OriginTime { partition: *partition, time: *time };
+            let origins = heard.iter().map(origin).collect();
+            hear(&Heartbeat { source: CLICKSTREAM.to_owned(), origins }, &mut time);
+            processor.promise(&mut time);
+            time.origin(TOLD, 0)
+        };
+        let (at, end) = (EventTime, events::END_OF_SOURCE);
+        assert_eq!(told(&[(0, at(1_000))]), None, "of one origin nothing has been heard");
+        assert_eq!(told(&[(1, at(5_000))]), Some(1_000));
+        let sealed = 5_000 + PAST_THE_NEWEST;
+        assert_eq!(told(&[(0, end), (1, end)]), Some(sealed), "all that came can be learned");
+        assert_eq!(told(&[(1, at(6_000))]), Some(sealed), "it goes on after its end");
+        assert_eq!(told(&[(1, at(60_000))]), Some(60_000));
+    }
+}
