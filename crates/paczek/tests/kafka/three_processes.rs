@@ -7,7 +7,8 @@ use crate::support::worker::{Fate, Worker};
 /// Lines of clickstream; `GENERATED_EVENTS` and `GENERATED_SEED` set others.
 const EVENTS: &str = "20000";
 const SEED: &str = "1";
-const SMALL: (&str, &str) = ("TRANSACTIONS__MAX_RECORDS", "100");
+/// So many transactions of each processor at least, so that there are many to be killed in.
+const TRANSACTIONS: u64 = 200;
 /// A lost process's seat and transaction are free again soon.
 const SOON: [(&str, &str); 2] =
     [("TRANSACTIONS__SESSION_TIMEOUT", "1500ms"), ("TRANSACTIONS__TIMEOUT", "6s")];
@@ -16,7 +17,9 @@ const SOON: [(&str, &str); 2] =
 fn three_processes_each_killed_once_decide_what_the_demo_decides() {
     let (events, seed) = (asked("GENERATED_EVENTS", EVENTS), asked("GENERATED_SEED", SEED));
     let cluster = Cluster::take();
-    let shop = Shop::open(&cluster, "three", &[SMALL, SOON[0], SOON[1], ("SOURCES__0__FORMAT", "segment")]);
+    let most = (events.parse::<u64>().unwrap() / TRANSACTIONS).to_string();
+    let small = ("TRANSACTIONS__MAX_RECORDS", most.as_str());
+    let shop = Shop::open(&cluster, "three", &[small, SOON[0], SOON[1], ("SOURCES__0__FORMAT", "segment")]);
     let file = shop.directory.path().join("clicks.jsonl");
     // Some lines are no text at all.
     let generated = shop.command(&["generate", "--events", &events, "--seed", &seed]);
