@@ -1,6 +1,5 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use crate::demo::{Input, Play};
 use crate::digest::Digests;
 use crate::pipeline::Roles;
 use crate::problem::Problem;
-use crate::read::{Until, read_topic};
+use crate::read::{Records, Until};
 use crate::run::run;
 use crate::tap::Tap;
 use crate::{check, demo, explain, generate, load, profile, speaking, story, topics, topology};
@@ -326,16 +325,18 @@ impl Arguments {
         if limit == Some(0) {
             return Ok(());
         }
-        read_topic(&broker, topic, None, until, |record| {
-            let value = tap.show(&record);
+        for record in Records::of(&broker, topic, None, until)? {
+            let value = tap.show(&record?);
             let line =
                 if self.json { serde_json::to_string(&value) } else { serde_json::to_string_pretty(&value) };
             let line = line.map_err(|error| Problem::Failed(error.to_string()))?;
             shown += 1;
             // Whoever read along has had enough.
             let gone = writeln!(out, "{line}").is_err();
-            Ok(if gone || limit == Some(shown) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
+            if gone || limit == Some(shown) {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -388,10 +389,9 @@ impl Arguments {
         let (config, broker) = self.broker()?;
         let mut digests = Digests::of(&config);
         for topic in digests.topics() {
-            read_topic(&broker, &topic, None, Until::End, |record| {
-                digests.add(&record);
-                Ok(ControlFlow::Continue(()))
-            })?;
+            for record in Records::of(&broker, &topic, None, Until::End)? {
+                digests.add(&record?);
+            }
         }
         let digests = digests.finish();
         self.print(digests, |digests| {

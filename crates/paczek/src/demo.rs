@@ -16,18 +16,19 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use simulator::{Reminder, Truth};
 use state_store::RocksOptions;
+use stream_runtime::broker::Broker as _;
 use stream_runtime::broker::memory::{MemoryBroker, MemoryClock};
-use stream_runtime::broker::{Broker as _, NewTopic};
 use stream_runtime::{Metric, Metrics};
 
 use crate::config::{Config, Span};
 use crate::digest::TopicDigest;
+use crate::embedded::Embedded;
 use crate::explain::{Verified, verify_all};
 use crate::load::RawWriter;
 use crate::pipeline::{Hooks, Observed, Pipeline, Roles};
 use crate::problem::Problem;
 use crate::processors::CLICKSTREAM;
-use crate::topics::{Partitions, configured};
+use crate::topics::Partitions;
 use crate::topology::Topology;
 use feed::Feed;
 use follower::Follower;
@@ -130,8 +131,8 @@ pub(crate) fn demo(
     };
     let failed = |error: std::io::Error| Problem::State(format!("no temporary folder: {error}"));
     let directory = tempfile::tempdir().map_err(failed)?;
-    let broker = MemoryBroker::new(&MemoryClock::automatic(), 1);
-    let topology = Topology::of(&config, &make_topics(&broker, &config, play.partitions)?)?;
+    let broker = Embedded::broker(&config, play.partitions, &MemoryClock::automatic(), 1)?;
+    let topology = Topology::of(&config, &Partitions { of: broker.topics() })?;
     let pipeline = Pipeline {
         config: &config,
         hooks,
@@ -187,17 +188,6 @@ fn staged(config: &Config, play: &Play) -> Config {
     transactions.session_timeout = Span(PATIENCE);
     transactions.max_records = play.batch.unwrap_or(transactions.max_records);
     config
-}
-
-fn make_topics(broker: &MemoryBroker, config: &Config, partitions: i32) -> Result<Partitions, Problem> {
-    let mut of = BTreeMap::new();
-    for topic in configured(config)? {
-        let settings = topic.wanted_settings();
-        let new = NewTopic { name: topic.name.clone(), partitions, replication: 1, settings };
-        broker.create_topic(&new)?;
-        of.insert(topic.name, partitions);
-    }
-    Ok(Partitions { of })
 }
 
 /// Where the play takes place.

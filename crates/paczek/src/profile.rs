@@ -1,5 +1,3 @@
-use std::ops::ControlFlow;
-
 use events::ProfileKey;
 use profile_updater::Profile;
 use stream_runtime::broker::Broker;
@@ -7,7 +5,7 @@ use stream_runtime::{partition_for, state_key};
 
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::read::{Until, count_partitions, read_topic};
+use crate::read::{Records, Until, count_partitions};
 
 /// Whom an id means: `tenant|id`, or an id of the first source's tenant.
 pub(crate) fn key_of(config: &Config, id: &str) -> ProfileKey {
@@ -25,12 +23,12 @@ pub(crate) fn look_up<B: Broker>(
     let partition = partition_for(&text, count_partitions(broker, &topic)?);
     let wanted = state_key(&text);
     let mut newest = None;
-    read_topic(broker, &topic, Some(partition), Until::End, |record| {
+    for record in Records::of(broker, &topic, Some(partition), Until::End)? {
+        let record = record?;
         if record.key.as_ref() == Some(&wanted) {
             newest = record.value;
         }
-        Ok(ControlFlow::Continue(()))
-    })?;
+    }
     let decoded = newest.map(|bytes| codec::stored::decode_profile(&bytes)).transpose();
     decoded.map_err(|error| Problem::State(error.to_string()))
 }

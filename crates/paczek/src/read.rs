@@ -1,7 +1,6 @@
 //! Reads what is committed in a topic.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use stream_runtime::SourceRecord;
@@ -18,23 +17,6 @@ pub(crate) enum Until {
     End,
     /// On and on, as records come.
     Stopped,
-}
-
-/// Hands every committed record of `topic` to `take`, each partition in order, until `take` breaks off.
-/// With `only`, of that partition.
-pub(crate) fn read_topic<B: Broker>(
-    broker: &B,
-    topic: &str,
-    only: Option<i32>,
-    until: Until,
-    mut take: impl FnMut(SourceRecord) -> Result<ControlFlow<()>, Problem>,
-) -> Result<(), Problem> {
-    for record in Records::of(broker, topic, only, until)? {
-        if take(record?)?.is_break() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// The committed records of a topic, each partition in order.

@@ -8,16 +8,15 @@ use events::EventTime;
 use simulator::{Generator, Options};
 use state_store::RocksOptions;
 use stream_runtime::broker::memory::{MemoryBroker, MemoryClock};
-use stream_runtime::broker::{
-    Broker as _, Committed, NewTopic, ProducerSettings, TransactionalProducer as _,
-};
+use stream_runtime::broker::{Broker as _, Committed, ProducerSettings, TransactionalProducer as _};
 use stream_runtime::{Guards, Output, Silent, SourceRecord, partition_for};
 
 use crate::config::Config;
+use crate::embedded::Embedded;
 use crate::headers;
 use crate::pipeline::{Hooks, Observed, Pipeline, Roles};
-use crate::read::{Until, read_topic};
-use crate::topics::{Partitions, configured};
+use crate::read::{Records, Until};
+use crate::topics::Partitions;
 use crate::topology::Topology;
 
 /// The outputs do not change for so long once everything has been said.
@@ -35,11 +34,7 @@ impl Rehearsal {
     pub(crate) fn new(partitions: i32) -> Self {
         let mut config = Config::default();
         "historic".clone_into(&mut config.sources[0].kind);
-        let broker = MemoryBroker::new(&MemoryClock::automatic(), 11);
-        for topic in configured(&config).unwrap() {
-            let (name, settings) = (topic.name, topic.settings);
-            broker.create_topic(&NewTopic { name, partitions, replication: 1, settings }).unwrap();
-        }
+        let broker = Embedded::broker(&config, partitions, &MemoryClock::automatic(), 11).unwrap();
         Self { broker, config, partitions }
     }
 
@@ -95,8 +90,7 @@ impl Rehearsal {
     }
 
     pub(crate) fn partition_counts(&self) -> Partitions {
-        let topics = configured(&self.config).unwrap().into_iter();
-        Partitions { of: topics.map(|topic| (topic.name, self.partitions)).collect() }
+        Partitions { of: self.broker.topics() }
     }
 
     fn wait_until_all_is_said(&self, over: &dyn Fn() -> bool) {
@@ -132,13 +126,8 @@ impl Rehearsal {
 
     /// Every record of one of our topics.
     pub(crate) fn records(&self, name: &str) -> Vec<SourceRecord> {
-        let mut records = Vec::new();
-        read_topic(&self.broker, &self.config.topic(name), None, Until::End, |record| {
-            records.push(record);
-            Ok(std::ops::ControlFlow::Continue(()))
-        })
-        .unwrap();
-        records
+        let records = Records::of(&self.broker, &self.config.topic(name), None, Until::End).unwrap();
+        records.collect::<Result<_, _>>().unwrap()
     }
 }
 

@@ -1,7 +1,6 @@
 //! The switch of speech: one record on `control` for each tenant and kind.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use stream_runtime::{GlobalTable as _, Metrics, Output, partition_for};
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::processors::Speaking;
-use crate::read::{Until, read_topic};
+use crate::read::{Records, Until};
 
 /// Whether one kind of speech is on for a tenant.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -32,10 +31,9 @@ pub struct Switch {
 /// When the broker does not answer, or there is no topic `control`.
 pub fn speaking<B: Broker>(broker: &B, config: &Config) -> Result<Vec<Switch>, Problem> {
     let (table, uncounted) = (Speaking::new(tenants(config)), Metrics::default());
-    read_topic(broker, &config.topic("control"), None, Until::End, |record| {
-        table.take(&record, &uncounted);
-        Ok(ControlFlow::Continue(()))
-    })?;
+    for record in Records::of(broker, &config.topic("control"), None, Until::End)? {
+        table.take(&record?, &uncounted);
+    }
     let switches = table.tenants().iter().flat_map(|tenant| {
         SpeechKind::ALL.map(|kind| Switch {
             tenant: tenant.clone(),

@@ -2,7 +2,7 @@ use events::{Event, EventKind, Interest, ProfileUpdate, SessionEntry, SessionFac
 
 /// What item models can learn from an event: which products had this visit's attention, and how much of it.
 ///
-/// An event outside of any visit, as one that is LATE, teaches nothing.
+/// An event outside of any visit that is still known teaches nothing.
 pub(crate) fn entry(event: &Event, update: &ProfileUpdate) -> Option<SessionEntry> {
     let interest = interest_of(event.kind)?;
     let session = update.session.as_ref()?;

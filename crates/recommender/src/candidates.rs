@@ -37,8 +37,8 @@ pub(crate) struct Ground<'a> {
 /// Where candidates for one customer come from. What every placement asks for is found once.
 pub(crate) struct Sources<'a> {
     customer: &'a Customer,
-    update: &'a ProfileUpdate,
-    by: Knowledge<'a>,
+    pub(crate) update: &'a ProfileUpdate,
+    pub(crate) by: Knowledge<'a>,
     /// The products of the visit that runs, oldest first.
     running: Vec<&'a str>,
     similar: OnceCell<Vec<(&'a str, Ground<'a>)>>,

@@ -48,8 +48,7 @@ pub fn decide(customer: &mut Customer, update: &ProfileUpdate, by: &Knowledge<'_
         let filters = Filters::of(customer, update, by.catalogue);
         let sources = Sources::of(customer, update, by);
         let placements = Placement::ALL.iter();
-        let recommend = |placement: &Placement| recommend(&filters, &sources, update, by, *placement);
-        decisions.extend(placements.filter_map(recommend));
+        decisions.extend(placements.filter_map(|placement| recommend(&filters, &sources, *placement)));
     }
     decisions
 }
@@ -59,10 +58,9 @@ pub fn decide(customer: &mut Customer, update: &ProfileUpdate, by: &Knowledge<'_
 pub(crate) fn recommend(
     filters: &Filters<'_>,
     sources: &Sources<'_>,
-    update: &ProfileUpdate,
-    by: &Knowledge<'_>,
     placement: Placement,
 ) -> Option<Decision> {
+    let Sources { update, by, .. } = sources;
     let Cause::Event { event_id, kind, event_time } = &update.cause else { return None };
     let decision_id = recommendation_id(update, placement, event_id, &by.rules.version);
     let silent = |reason, model_epoch| Suppression {

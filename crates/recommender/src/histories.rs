@@ -198,7 +198,7 @@ fn decide_without(
     let mut filters = Filters::of(&history.customer, &history.update, by.catalogue);
     filters.without = without;
     let sources = Sources::of(&history.customer, &history.update, by);
-    let through = |placement: &Placement| recommend(&filters, &sources, &history.update, by, *placement);
+    let through = |placement: &Placement| recommend(&filters, &sources, *placement);
     Placement::ALL.iter().filter_map(through).collect()
 }
 

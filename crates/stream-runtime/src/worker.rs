@@ -175,7 +175,6 @@ struct Shift<'a, B: Broker, P: Processor> {
 
 /// What the open transaction has taken so far.
 struct Cycle {
-    open: bool,
     records: usize,
     bytes: usize,
     oldest: Option<i64>,
@@ -184,7 +183,7 @@ struct Cycle {
 
 impl Cycle {
     fn new() -> Self {
-        Self { open: false, records: 0, bytes: 0, oldest: None, begun: Instant::now() }
+        Self { records: 0, bytes: 0, oldest: None, begun: Instant::now() }
     }
 }
 
@@ -380,7 +379,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         }
         let settings = self.given.settings;
         let draining = Instant::now();
-        self.begin_transaction()?;
+        self.producer.begin()?;
         self.send_outputs()?;
         self.reached(Step::OutputsSent);
         self.seal(&changed)?;
@@ -397,7 +396,6 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             self.reached(Step::OffsetsSent);
         }
         let committed = self.producer.commit()?;
-        self.cycle.open = false;
         self.reached(Step::Committed);
         if !settings.guards.offsets_in_transaction {
             self.membership.commit_outside(&offsets)?;
@@ -465,14 +463,6 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             if let Some(task) = self.tasks.get_mut(partition) {
                 task.committed(offset).map_err(|source| failed(self.given.settings, source))?;
             }
-        }
-        Ok(())
-    }
-
-    fn begin_transaction(&mut self) -> Result<(), RuntimeError> {
-        if !self.cycle.open {
-            self.producer.begin()?;
-            self.cycle.open = true;
         }
         Ok(())
     }

@@ -94,11 +94,9 @@ impl Processor for ProfileProcessor {
     }
 
     fn heartbeat(&self, tasks: &[TaskTime<'_>], outputs: &mut Outputs) -> Result<(), Failure> {
-        let origins = self.origins.iter().find(|origins| origins.source == CLICKSTREAM);
-        let partitions = origins.map_or(0, |origins| origins.partitions);
         let heard = |task: &TaskTime<'_>| OriginTime {
             partition: task.partition,
-            time: EventTime(task.time.of(CLICKSTREAM, partitions)),
+            time: EventTime(self.clickstream_time(task.time)),
         };
         let known = tasks.iter().map(heard).filter(|origin| origin.time > EventTime::MIN);
         broadcast(&self.updates, CLICKSTREAM, known.collect(), outputs)?;
@@ -140,11 +138,15 @@ impl ProfileProcessor {
         Ok(())
     }
 
+    fn clickstream_time(&self, time: &StreamTime) -> i64 {
+        let origins = self.origins.iter().find(|origins| origins.source == CLICKSTREAM);
+        time.of(CLICKSTREAM, origins.map_or(0, |origins| origins.partitions))
+    }
+
     /// Moves the time that the readers of `sessions` are told. It never falls and never ends, so that no entry
     /// comes behind what they have sealed: a source may go on after its end, and another may be slower.
     fn promise(&self, time: &mut StreamTime) {
-        let origins = self.origins.iter().find(|origins| origins.source == CLICKSTREAM);
-        let reached = time.of(CLICKSTREAM, origins.map_or(0, |origins| origins.partitions));
+        let reached = self.clickstream_time(time);
         let newest = time.origin(NEWEST, 0).unwrap_or(i64::MIN);
         let finite =
             if reached == events::END_OF_SOURCE.0 { newest.saturating_add(PAST_THE_NEWEST) } else { reached };
