@@ -58,7 +58,7 @@ conformance![
     groups::a_stale_generation_is_refused,
     groups::offsets_appear_only_with_the_commit,
     groups::a_dead_member_is_evicted_and_its_share_split,
-    groups::a_member_that_comes_back_by_its_name_keeps_its_share,
+    groups::a_member_that_comes_back_has_a_share_and_the_former_one_none,
 ];
 
 /// Asks this very binary what it would run.

@@ -32,7 +32,6 @@ enum Fault {
     NothingIsLetGoOf,
     AnyProofCounts,
     MembersLiveForEver,
-    NamesAreForgotten,
 }
 
 /// The fault that a check has to notice.
@@ -53,9 +52,10 @@ fn fault_for(check: &str) -> Fault {
         "a_newer_producer_fences_the_older_one" => Fault::NobodyIsFenced,
         "a_transaction_left_open_is_aborted_after_its_time" => Fault::TransactionsNeverRunOut,
         "members_share_the_partitions_out" => Fault::NothingIsLetGoOf,
-        "a_stale_generation_is_refused" => Fault::AnyProofCounts,
+        "a_stale_generation_is_refused" | "a_member_that_comes_back_has_a_share_and_the_former_one_none" => {
+            Fault::AnyProofCounts
+        }
         "a_dead_member_is_evicted_and_its_share_split" => Fault::MembersLiveForEver,
-        "a_member_that_comes_back_by_its_name_keeps_its_share" => Fault::NamesAreForgotten,
         unknown => panic!("which wrong broker does {unknown} refuse?"),
     }
 }
@@ -119,10 +119,8 @@ impl Broker for Faulty {
 
     fn join(&self, group: &GroupSettings) -> Result<FaultyMembership, BrokerError> {
         let mut group = group.clone();
-        match self.fault {
-            Fault::MembersLiveForEver => group.session_timeout = 10 * LONG,
-            Fault::NamesAreForgotten => group.member = fresh(&group.member),
-            _ => {}
+        if self.fault == Fault::MembersLiveForEver {
+            group.session_timeout = 10 * LONG;
         }
         Ok(FaultyMembership { inner: self.inner.join(&group)?, fault: self.fault })
     }
