@@ -8,8 +8,8 @@ use std::time::Duration;
 use state_store::{RocksOptions, RocksStore, StateStore, StoreError};
 use stream_runtime::broker::Broker;
 use stream_runtime::{
-    GlobalTable, GlobalWorker, Guards, Health, Metrics, Observer, Processor, RuntimeError, Worker,
-    WorkerSettings, run_global, run_worker,
+    GlobalTable, GlobalWorker, Guards, Health, Metrics, Observer, Processor, RuntimeError, SystemClock,
+    Worker, WorkerSettings, run_global, run_worker,
 };
 
 use crate::config::Config;
@@ -107,7 +107,7 @@ impl Post<'_> {
     }
 }
 
-impl<'a, B: Broker> Pipeline<'a, B> {
+impl<'a, B: Broker + Sync> Pipeline<'a, B> {
     /// Runs every thread while `meanwhile` runs on this one; when that returns, all of them are asked to stop.
     /// `meanwhile` is given what they show, and whether one of them has ended by itself.
     pub(crate) fn run<T>(
@@ -191,6 +191,7 @@ impl<'a, B: Broker> Pipeline<'a, B> {
             broker: self.broker,
             processor: &node.processor,
             settings: &settings,
+            clock: &SystemClock::default(),
             open_store: &open_store,
             metrics: &observed.metrics,
             observer: &*self.hooks.observer,

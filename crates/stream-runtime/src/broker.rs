@@ -15,7 +15,7 @@ pub use topic::{NewTopic, TopicState};
 use crate::{Output, SourceRecord, StartFrom};
 
 /// A log with partitions, consumer groups and transactions.
-pub trait Broker: Send + Sync {
+pub trait Broker {
     /// Proof of being a current member of a group, for the transaction that carries its offsets.
     type Fence;
     /// Membership of a group.

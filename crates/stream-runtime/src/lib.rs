@@ -8,6 +8,7 @@
 //! Must not know: items, customers, Avro.
 
 pub mod broker;
+mod clock;
 mod error;
 mod global;
 mod metrics;
@@ -23,6 +24,7 @@ mod task;
 mod trailer;
 mod worker;
 
+pub use clock::{Clock, SystemClock};
 pub use error::RuntimeError;
 pub use global::{GlobalTable, GlobalWorker, run_global};
 pub use metrics::{Metric, Metrics};

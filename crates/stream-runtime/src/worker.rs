@@ -4,7 +4,7 @@ mod telemetry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use state_store::{StateStore, StoreError};
 
@@ -12,10 +12,11 @@ use crate::broker::{
     Broker, BrokerError, Committed, GroupSettings, LogReader, Membership, ProducerSettings, Read, Rebalance,
     TransactionalProducer,
 };
+use crate::clock::system_time;
 use crate::processor::{Failure, Outputs, Processor, TaskTime};
 use crate::task::Task;
 use crate::worker::telemetry::Gauges;
-use crate::{Metric, Metrics, Observer, Queries, RuntimeError, SourceRecord, Step, WorkerSettings};
+use crate::{Clock, Metric, Metrics, Observer, Queries, RuntimeError, SourceRecord, Step, WorkerSettings};
 
 /// Waits between two tries of something that is not possible yet.
 const RETRY: Duration = Duration::from_millis(20);
@@ -39,15 +40,20 @@ pub struct Health {
 impl Default for Health {
     fn default() -> Self {
         let (stop, ready) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { stop, ready, last_turn: AtomicI64::new(now()), queries: Queries::default() }
+        Self { stop, ready, last_turn: AtomicI64::new(system_time()), queries: Queries::default() }
     }
 }
 
 impl Health {
     /// Tells that it turns, and whether all it needs is there.
     pub(crate) fn turned(&self, ready: bool) {
-        self.last_turn.store(now(), Ordering::Relaxed);
+        self.turns();
         self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Tells that it turns.
+    fn turns(&self) {
+        self.last_turn.store(system_time(), Ordering::Relaxed);
     }
 
     /// Tells that its thread is well and waits for something else to be ready first.
@@ -81,7 +87,7 @@ impl Health {
     /// Whether it has turned within the last `patience`.
     #[must_use]
     pub fn is_alive(&self, patience: Duration) -> bool {
-        let silent = now() - self.last_turn.load(Ordering::Relaxed);
+        let silent = system_time() - self.last_turn.load(Ordering::Relaxed);
         u128::try_from(silent).map_or(true, |silent| silent < patience.as_millis())
     }
 }
@@ -94,6 +100,8 @@ pub struct Worker<'a, B: Broker, P: Processor> {
     pub processor: &'a P,
     /// How it runs.
     pub settings: &'a WorkerSettings,
+    /// The time it lives in.
+    pub clock: &'a dyn Clock,
     /// Opens the state store of a partition.
     pub open_store: &'a dyn Fn(i32) -> Result<Box<dyn StateStore>, StoreError>,
     /// Where it counts.
@@ -146,10 +154,9 @@ fn work_a_shift<B: Broker, P: Processor>(
 fn rest<B: Broker, P: Processor>(worker: &Worker<'_, B, P>, error: &RuntimeError, failures: &mut u32) {
     let processor = worker.settings.processor.as_str();
     tracing::warn!(processor, %error, "in doubt: everything is begun anew");
-    worker.health.ready.store(false, Ordering::Relaxed);
-    worker.health.last_turn.store(now(), Ordering::Relaxed);
+    worker.health.turned(false);
     worker.metrics.add(Metric::Recoveries, &[processor], 1);
-    std::thread::sleep(LONGEST_BACKOFF.min(RETRY * 2u32.saturating_pow((*failures).min(10))));
+    worker.clock.sleep(LONGEST_BACKOFF.min(RETRY * 2u32.saturating_pow((*failures).min(10))));
     *failures += 1;
 }
 
@@ -163,8 +170,8 @@ struct Shift<'a, B: Broker, P: Processor> {
     membership: B::Membership,
     reader: B::Reader,
     producer: B::Producer,
-    /// Rebalances that came while something else was under way, and when.
-    waiting: VecDeque<(Instant, Rebalance)>,
+    /// Rebalances that came while something else was under way, and at what uptime.
+    waiting: VecDeque<(Duration, Rebalance)>,
     owned: BTreeSet<i32>,
     tasks: BTreeMap<i32, Task<P>>,
     idle: BTreeMap<i32, Idle>,
@@ -178,12 +185,13 @@ struct Cycle {
     records: usize,
     bytes: usize,
     oldest: Option<i64>,
-    begun: Instant,
+    /// The uptime then.
+    begun: Duration,
 }
 
 impl Cycle {
-    fn new() -> Self {
-        Self { records: 0, bytes: 0, oldest: None, begun: Instant::now() }
+    fn begun(begun: Duration) -> Self {
+        Self { records: 0, bytes: 0, oldest: None, begun }
     }
 }
 
@@ -223,18 +231,19 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             tasks: BTreeMap::new(),
             idle: BTreeMap::new(),
             outputs: Outputs::default(),
-            cycle: Cycle::new(),
+            cycle: Cycle::begun(given.clock.uptime()),
             gauges: Gauges::of(given.metrics),
             given,
         })
     }
 
     fn turn(&mut self) -> Result<(), RuntimeError> {
-        self.given.health.last_turn.store(now(), Ordering::Relaxed);
+        self.given.health.turns();
         self.hear_group()?;
         while let Some((heard, rebalance)) = self.waiting.pop_front() {
             // A member that answers late may have been taken for dead and let in again without a word.
-            if heard.elapsed() > self.given.settings.session_timeout / 2 {
+            let waited = self.given.clock.uptime().saturating_sub(heard);
+            if waited > self.given.settings.session_timeout / 2 {
                 return Err(BrokerError::Doubt("a rebalance was answered late".to_owned()).into());
             }
             self.rebalance(&rebalance)?;
@@ -257,7 +266,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
 
     fn hear_group(&mut self) -> Result<(), RuntimeError> {
         while let Some(rebalance) = self.membership.poll()? {
-            self.waiting.push_back((Instant::now(), rebalance));
+            self.waiting.push_back((self.given.clock.uptime(), rebalance));
         }
         Ok(())
     }
@@ -284,8 +293,8 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
     // --- one transaction ---
 
     fn cycle(&mut self) -> Result<(), RuntimeError> {
-        self.cycle = Cycle::new();
-        let clock = now();
+        self.cycle = Cycle::begun(self.given.clock.uptime());
+        let clock = self.given.clock.now();
         self.tasks.values_mut().for_each(|task| task.begin(clock));
         self.pass_idle_time();
         self.fire_due()?;
@@ -312,7 +321,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         while self.cycle.records < settings.max_records
             && self.cycle.bytes.max(self.outputs.bytes()) < settings.max_bytes
         {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_sub(self.given.clock.uptime());
             match self.reader.poll(left)? {
                 Some(Read::Record(record)) => self.take(&record)?,
                 Some(Read::End { partition }) => {
@@ -327,9 +336,9 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             }
         }
         let parts = [settings.processor.as_str(), "process"];
-        let took = self.cycle.begun.elapsed().as_secs_f64();
         if self.cycle.records > 0 {
-            self.given.metrics.observe(Metric::TransactionPartSeconds, &parts, took);
+            let took = self.given.clock.uptime().saturating_sub(self.cycle.begun);
+            self.given.metrics.observe(Metric::TransactionPartSeconds, &parts, took.as_secs_f64());
         }
         Ok(())
     }
@@ -339,7 +348,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         let settings = self.given.settings;
         task.process(self.given.processor, record, &mut self.outputs, self.given.metrics)
             .map_err(|source| failed(settings, source))?;
-        self.idle.insert(record.partition, Idle::since(now()));
+        self.idle.insert(record.partition, Idle::since(self.given.clock.now()));
         self.cycle.records += 1;
         self.cycle.bytes += record.bytes();
         self.cycle.oldest = self.cycle.oldest.or(Some(record.timestamp));
@@ -353,7 +362,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
     /// Lets time pass by the clock where an input has come to its end and stays there: two looks at it, a
     /// while apart, show the same end.
     fn pass_idle_time(&mut self) {
-        let now = now();
+        let now = self.given.clock.now();
         if !self.given.processor.passes_idle_time() {
             return;
         }
@@ -493,11 +502,4 @@ fn producer_settings(settings: &WorkerSettings) -> ProducerSettings {
 
 fn failed(settings: &WorkerSettings, source: Failure) -> RuntimeError {
     RuntimeError::Processor { processor: settings.processor.clone(), source }
-}
-
-/// Milliseconds since 1970 by this machine's clock: for waiting and measuring, never for event time but where
-/// a live source is idle.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -15,7 +15,8 @@ use stream_runtime::broker::{
 };
 use stream_runtime::{
     Context, Failure, Guards, Health, Metrics, Observer, Output, Outputs, Processor, RuntimeError, Silent,
-    SourceRecord, StartFrom, Step, StreamTime, TaskTime, Worker, WorkerSettings, partition_for, run_worker,
+    SourceRecord, StartFrom, Step, StreamTime, SystemClock, TaskTime, Worker, WorkerSettings, partition_for,
+    run_worker,
 };
 
 const PARTITIONS: i32 = 4;
@@ -131,6 +132,7 @@ fn work_measured(
         broker,
         processor: &Sums,
         settings: &settings,
+        clock: &SystemClock::default(),
         open_store: &open_store,
         metrics,
         observer,

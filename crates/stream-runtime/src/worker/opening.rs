@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use state_store::StateStore;
 
-use super::{Idle, POLL_GROUP_EVERY, RETRY, Shift, failed, now};
+use super::{Idle, POLL_GROUP_EVERY, RETRY, Shift, failed};
 use crate::broker::{Broker, BrokerError, LogReader as _, Membership as _, Read};
 use crate::processor::Processor;
 use crate::restore::{Mark, Restore};
@@ -24,11 +24,12 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         for partition in closed {
             if let Some(task) = self.open_task(partition)? {
                 self.tasks.insert(partition, task);
-                self.idle.insert(partition, Idle::since(now()));
+                self.idle.insert(partition, Idle::since(self.given.clock.now()));
             }
         }
         // Every end is told once more after the reader has been assigned anew.
-        self.idle.values_mut().for_each(|idle| *idle = Idle::since(now()));
+        let now = self.given.clock.now();
+        self.idle.values_mut().for_each(|idle| *idle = Idle::since(now));
         let input = &*self.input;
         let positions: Vec<_> =
             self.tasks.iter().map(|(partition, task)| (input, *partition, task.next_offset())).collect();
@@ -83,15 +84,16 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         &mut self,
         mut ask: impl FnMut(&mut Self) -> Result<T, RuntimeError>,
     ) -> Result<Option<T>, RuntimeError> {
-        let mut told = Instant::now();
+        let clock = self.given.clock;
+        let mut told = clock.uptime();
         loop {
             match ask(self) {
                 Ok(answer) => return Ok(Some(answer)),
-                Err(RuntimeError::Broker(BrokerError::NotYet(_))) => std::thread::sleep(RETRY),
+                Err(RuntimeError::Broker(BrokerError::NotYet(_))) => clock.sleep(RETRY),
                 Err(error) => return Err(error),
             }
-            if told.elapsed() > TELL {
-                told = Instant::now();
+            if clock.uptime().saturating_sub(told) > TELL {
+                told = clock.uptime();
                 let processor = self.given.settings.processor.as_str();
                 tracing::warn!(processor, "still waiting for the last owner's transaction to end");
             }
@@ -104,7 +106,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     /// Whether the process is to stop or the group waits for an answer. Ask often while busy: what has been
     /// restored stays, and the task is opened on when the answer is given.
     fn is_called_away(&mut self) -> Result<bool, RuntimeError> {
-        self.given.health.last_turn.store(now(), Ordering::Relaxed);
+        self.given.health.turns();
         self.hear_group()?;
         Ok(self.given.health.is_stopping() || !self.waiting.is_empty())
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::{Shift, now};
+use super::Shift;
 use crate::broker::{Broker, BrokerError};
 use crate::processor::Processor;
 use crate::task::Task;
@@ -24,18 +24,19 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         metrics.add(Metric::Transactions, &[processor], 1);
         metrics.add(Metric::RecordsTaken, &[processor], self.cycle.records as u64);
         if let Some(oldest) = self.cycle.oldest {
-            let seconds = (now() - oldest).max(0) as f64 / 1_000.0;
+            let seconds = (self.given.clock.now() - oldest).max(0) as f64 / 1_000.0;
             metrics.observe(Metric::EventToCommitSeconds, &[processor], seconds);
         }
     }
 
     pub(super) fn gauge(&mut self) {
-        if self.gauges.are_fresh() {
+        let uptime = self.given.clock.uptime();
+        if self.gauges.are_fresh(uptime) {
             return;
         }
         let of_tasks = self.tasks.values().flat_map(|task| self.gauge_task(task));
         let gauges = of_tasks.chain(self.gauge_time()).collect();
-        self.gauges.show(gauges);
+        self.gauges.show(gauges, uptime);
     }
 
     fn gauge_task(&self, task: &Task<P>) -> [(Gauge, Option<f64>); 3] {
@@ -68,14 +69,14 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
                 *known = time.min(*known);
             }
         }
-        let processor = &self.given.settings.processor;
+        let (processor, now) = (&self.given.settings.processor, self.given.clock.now());
         let seconds = |millis: i64| Some(millis.max(0) as f64 / 1_000.0);
         let mut gauges = Vec::new();
         for (source, origins) in sources {
             let labels = || vec![processor.clone(), source.to_owned()];
             let furthest = origins.values().copied().max().unwrap_or(0);
             let slowest = origins.values().copied().min().unwrap_or(0);
-            gauges.push(((Metric::LagEventTimeSeconds, labels()), seconds(now() - slowest)));
+            gauges.push(((Metric::LagEventTimeSeconds, labels()), seconds(now - slowest)));
             gauges.extend(origins.into_iter().map(|(origin, time)| {
                 let labels = [labels(), vec![origin.to_string()]].concat();
                 ((Metric::StalledSeconds, labels), seconds(furthest - time))
@@ -93,7 +94,8 @@ type Gauge = (Metric, Vec<String>);
 pub(super) struct Gauges<'a> {
     metrics: &'a Metrics,
     shown: BTreeSet<Gauge>,
-    looked: Option<Instant>,
+    /// The uptime when they were looked up.
+    looked: Option<Duration>,
 }
 
 impl<'a> Gauges<'a> {
@@ -113,13 +115,13 @@ impl<'a> Gauges<'a> {
         self.take_down(|(metric, labels)| OF_TASKS.contains(metric) && labels.last() == partition.as_ref());
     }
 
-    fn are_fresh(&self) -> bool {
-        self.looked.is_some_and(|at| at.elapsed() < GAUGE_INTERVAL)
+    fn are_fresh(&self, uptime: Duration) -> bool {
+        self.looked.is_some_and(|at| uptime.saturating_sub(at) < GAUGE_INTERVAL)
     }
 
     /// Shows these, and no others. One without a value keeps the one it had.
-    fn show(&mut self, gauges: BTreeMap<Gauge, Option<f64>>) {
-        self.looked = Some(Instant::now());
+    fn show(&mut self, gauges: BTreeMap<Gauge, Option<f64>>, uptime: Duration) {
+        self.looked = Some(uptime);
         self.take_down(|gauge| !gauges.contains_key(gauge));
         for ((metric, labels), value) in &gauges {
             value.iter().for_each(|value| self.metrics.set(*metric, labels, *value));
