@@ -4,6 +4,7 @@
 //! Must not know: items, customers, Kafka.
 
 mod directory;
+mod load;
 mod memory;
 mod rocks;
 mod store;

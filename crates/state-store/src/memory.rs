@@ -42,6 +42,28 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
+    fn begin_load(&mut self) -> Result<(), StoreError> {
+        *self = Self::default();
+        Ok(())
+    }
+
+    fn load(&mut self, chunk: BTreeMap<Vec<u8>, Option<Row>>) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        for (key, row) in chunk {
+            let before = self.rows.get(&key).and_then(|row| row.timer);
+            match row {
+                Some(row) => batch.put(key, row, before),
+                None => batch.delete(key, before),
+            }
+        }
+        self.write(batch)
+    }
+
+    fn finish_load(&mut self, position: Vec<u8>) -> Result<(), StoreError> {
+        self.position = Some(position);
+        Ok(())
+    }
+
     fn size(&self) -> Size {
         let bytes = self.rows.iter().map(|(key, row)| key.len() + row.value.len()).sum::<usize>();
         Size { rows: self.rows.len() as u64, bytes: bytes as u64 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
@@ -5,11 +7,14 @@ use rocksdb::{
     Options, ReadOptions, WriteOptions,
 };
 
+use crate::load::{Family, Load};
 use crate::{Row, Size, StateStore, StoreError, Timer, WriteBatch};
 
 const ROWS: &str = "rows";
 const TIMERS: &str = "timers";
 const META: &str = "meta";
+/// The column families; `true` for the one that is read key by key.
+const FAMILIES: [(&str, bool); 3] = [(ROWS, true), (TIMERS, false), (META, false)];
 const POSITION: &[u8] = b"position";
 /// A row's value begins with its timer: due time, or this for none.
 const NO_TIMER: i64 = i64::MIN;
@@ -43,19 +48,46 @@ impl Default for RocksOptions {
 pub struct RocksStore {
     db: DB,
     path: PathBuf,
+    options: RocksOptions,
+    load: Option<Load>,
 }
 
 impl RocksStore {
-    /// Opens the store in `path`, or creates it.
+    /// Opens the store in `path`, or creates it. One whose load did not come to its end is empty.
     ///
     /// # Errors
     /// When another process has it open, or the directory is damaged.
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
-        let families = [(ROWS, true), (TIMERS, false), (META, false)]
-            .map(|(name, points)| ColumnFamilyDescriptor::new(name, family(options, points)));
+        let families =
+            FAMILIES.map(|(name, points)| ColumnFamilyDescriptor::new(name, family(options, points)));
         let db =
             DB::open_cf_descriptors(&database(), path, families).map_err(|error| engine(path, &error))?;
-        Ok(Self { db, path: path.to_owned() })
+        let mut store = Self { db, path: path.to_owned(), options: options.clone(), load: None };
+        // Only now, since whoever has the store open is still loading it.
+        if Load::was_interrupted(path) {
+            store.empty()?;
+            Load::clear(path).map_err(|error| store.unwritable(&error))?;
+        }
+        Ok(store)
+    }
+
+    /// A family that is dropped is gone at once, however much it held.
+    fn empty(&mut self) -> Result<(), StoreError> {
+        for (name, points) in FAMILIES {
+            let dropped = self.db.drop_cf(name);
+            let made = dropped.and_then(|()| self.db.create_cf(name, &family(&self.options, points)));
+            made.map_err(|error| engine(&self.path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> Result<bool, StoreError> {
+        for (name, _) in FAMILIES {
+            if self.db.iterator_cf(self.family(name)?, IteratorMode::Start).next().is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn family(&self, name: &str) -> Result<&rocksdb::ColumnFamily, StoreError> {
@@ -64,6 +96,10 @@ impl RocksStore {
 
     fn failed(&self, error: &rocksdb::Error) -> StoreError {
         engine(&self.path, error)
+    }
+
+    fn unwritable(&self, error: &io::Error) -> StoreError {
+        StoreError::Engine { path: self.path.display().to_string(), reason: error.to_string() }
     }
 
     fn malformed(&self) -> StoreError {
@@ -107,10 +143,10 @@ impl StateStore for RocksStore {
         let (rows, timers, meta) = (self.family(ROWS)?, self.family(TIMERS)?, self.family(META)?);
         let mut write = rocksdb::WriteBatch::default();
         for timer in &batch.timers_cleared {
-            write.delete_cf(timers, timer_key(timer));
+            write.delete_cf(timers, timer_key(timer.due, &timer.key));
         }
         for timer in &batch.timers_set {
-            write.put_cf(timers, timer_key(timer), []);
+            write.put_cf(timers, timer_key(timer.due, &timer.key), []);
         }
         for (key, row) in &batch.rows {
             match row {
@@ -122,6 +158,38 @@ impl StateStore for RocksStore {
             write.put_cf(meta, POSITION, position);
         }
         self.db.write_opt(write, &unsynced()).map_err(|error| self.failed(&error))
+    }
+
+    fn begin_load(&mut self) -> Result<(), StoreError> {
+        let load = Load::begin(&self.path).map_err(|error| self.unwritable(&error))?;
+        if !self.is_empty()? {
+            self.empty()?;
+        }
+        self.load = Some(load);
+        Ok(())
+    }
+
+    fn load(&mut self, chunk: BTreeMap<Vec<u8>, Option<Row>>) -> Result<(), StoreError> {
+        if self.load.is_none() {
+            self.begin_load()?;
+        }
+        let Some(mut load) = self.load.take() else { return Ok(()) };
+        let (of_rows, of_timers) = (family(&self.options, true), family(&self.options, false));
+        let rows = Family { handle: self.family(ROWS)?, options: &of_rows };
+        let timers = Family { handle: self.family(TIMERS)?, options: &of_timers };
+        load.take(&self.db, &rows, &timers, &chunk).map_err(|error| self.failed(&error))?;
+        self.load = Some(load);
+        Ok(())
+    }
+
+    fn finish_load(&mut self, position: Vec<u8>) -> Result<(), StoreError> {
+        let mut synced = WriteOptions::default();
+        // Without its position the store is nothing, so the position has to be there before the mark goes.
+        synced.set_sync(true);
+        let put = self.db.put_cf_opt(self.family(META)?, POSITION, position, &synced);
+        put.map_err(|error| self.failed(&error))?;
+        self.load = None;
+        Load::clear(&self.path).map_err(|error| self.unwritable(&error))
     }
 
     fn size(&self) -> Size {
@@ -169,7 +237,7 @@ fn engine(path: &Path, error: &rocksdb::Error) -> StoreError {
     StoreError::Engine { path: path.display().to_string(), reason: error.to_string() }
 }
 
-fn row_bytes(row: &Row) -> Vec<u8> {
+pub(crate) fn row_bytes(row: &Row) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(TIMER_BYTES + row.value.len());
     bytes.extend_from_slice(&row.timer.unwrap_or(NO_TIMER).to_le_bytes());
     bytes.extend_from_slice(&row.value);
@@ -177,9 +245,14 @@ fn row_bytes(row: &Row) -> Vec<u8> {
 }
 
 fn read_row(bytes: &[u8]) -> Option<Row> {
-    let (timer, value) = bytes.split_first_chunk::<TIMER_BYTES>()?;
-    let due = i64::from_le_bytes(*timer);
-    Some(Row { value: value.to_vec(), timer: (due != NO_TIMER).then_some(due) })
+    let (_, value) = bytes.split_first_chunk::<TIMER_BYTES>()?;
+    Some(Row { value: value.to_vec(), timer: row_timer(bytes) })
+}
+
+/// The timer of a row as it is stored.
+pub(crate) fn row_timer(bytes: &[u8]) -> Option<i64> {
+    let due = i64::from_le_bytes(*bytes.first_chunk::<TIMER_BYTES>()?);
+    (due != NO_TIMER).then_some(due)
 }
 
 /// Bytes that sort as the number does: big-endian with the sign turned over.
@@ -187,8 +260,8 @@ fn ordered(due: i64) -> [u8; TIMER_BYTES] {
     (due.cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 
-fn timer_key(timer: &Timer) -> Vec<u8> {
-    [&ordered(timer.due), timer.key.as_slice()].concat()
+pub(crate) fn timer_key(due: i64, key: &[u8]) -> Vec<u8> {
+    [&ordered(due), key].concat()
 }
 
 fn read_timer(bytes: &[u8]) -> Option<Timer> {

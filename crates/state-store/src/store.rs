@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 /// The state of one task: rows by key, timers by due time, and one position.
@@ -27,6 +29,25 @@ pub trait StateStore: Send {
     /// # Errors
     /// When the disk is full, damaged or gone. Nothing of the batch is visible then.
     fn write(&mut self, batch: WriteBatch) -> Result<(), StoreError>;
+
+    /// Empties the store, to fill it with [`StateStore::load`]: many rows, faster than in batches. A store that
+    /// is opened again before [`StateStore::finish_load`] is empty.
+    ///
+    /// # Errors
+    /// When the disk is full, damaged or gone.
+    fn begin_load(&mut self) -> Result<(), StoreError>;
+
+    /// Takes rows and their timers; `None` removes the row of an earlier chunk. Later chunks count.
+    ///
+    /// # Errors
+    /// When the disk is full, damaged or gone. The load has failed then.
+    fn load(&mut self, chunk: BTreeMap<Vec<u8>, Option<Row>>) -> Result<(), StoreError>;
+
+    /// Ends the load: from here on the store is that of `position`.
+    ///
+    /// # Errors
+    /// When the disk is full, damaged or gone. The load has failed then.
+    fn finish_load(&mut self, position: Vec<u8>) -> Result<(), StoreError>;
 
     /// How much it holds; an estimate.
     fn size(&self) -> Size;

@@ -78,6 +78,64 @@ proptest! {
     }
 }
 
+/// The changes as a chunk of a load.
+fn chunk(model: &mut Model, changes: &[Change]) -> BTreeMap<Vec<u8>, Option<Row>> {
+    let row = |(value, timer): (u8, Option<i64>)| Row { value: vec![value], timer };
+    batch(model, changes, 0);
+    changes.iter().map(|(key, change)| (vec![*key], change.map(row))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_loaded_store_answers_as_a_map_does_and_goes_on(
+        before in changes(), chunks in prop::collection::vec(changes(), 0..5), after in changes(),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut stores: [Box<dyn StateStore>; 2] =
+            [Box::new(MemoryStore::default()), Box::new(open(directory.path()))];
+        for store in &mut stores {
+            let mut model = Model::new();
+            store.write(batch(&mut model, &before, 1)).unwrap();
+            model.clear();
+            store.begin_load().unwrap();
+            chunks.iter().for_each(|changes| store.load(chunk(&mut model, changes)).unwrap());
+            prop_assert_eq!(store.position().unwrap(), None, "not yet");
+            store.finish_load(vec![2]).unwrap();
+            check(&**store, &model, 2);
+            store.write(batch(&mut model, &after, 3)).unwrap();
+            check(&**store, &model, 3);
+        }
+        drop(stores);
+        let mut model = Model::new();
+        chunks.iter().chain([&after]).for_each(|changes| drop(chunk(&mut model, changes)));
+        check(&open(directory.path()), &model, 3);
+    }
+}
+
+#[test]
+fn a_load_that_did_not_come_to_its_end_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let row = || Row { value: vec![1], timer: Some(7) };
+    let rows = || BTreeMap::from([(vec![1], Some(row()))]);
+    let mut store = open(directory.path());
+    store.begin_load().unwrap();
+    store.load(rows()).unwrap();
+    assert_eq!(store.get(&[1]).unwrap(), Some(row()), "it was there");
+    drop(store);
+    let mut store = open(directory.path());
+    assert_eq!(store.get(&[1]).unwrap(), None);
+    assert_eq!(store.timers(0, 9, 9).unwrap(), []);
+    store.begin_load().unwrap();
+    store.load(rows()).unwrap();
+    store.finish_load(vec![2]).unwrap();
+    drop(store);
+    let store = open(directory.path());
+    assert_eq!(store.get(&[1]).unwrap(), Some(row()), "this one did");
+    assert_eq!(store.position().unwrap(), Some(vec![2]));
+}
+
 #[test]
 fn a_store_is_open_once() {
     let directory = tempfile::tempdir().unwrap();

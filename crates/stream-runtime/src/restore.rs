@@ -1,11 +1,18 @@
+mod cold;
+
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use state_store::{Row, StateStore, WriteBatch};
+use state_store::{Row, StateStore, StoreError, WriteBatch};
 
 use crate::processor::{Failure, Processor};
 use crate::trailer::{Frame, Trailer, store_key};
 use crate::{SourceRecord, TRAILER_KEY};
+use cold::Cold;
+
+/// Bytes of rows that are sorted in memory at once.
+const CHUNK: usize = 64 << 20;
 
 /// The position of a state store: the last transaction it has absorbed, and where its changelog goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,51 +33,78 @@ impl Mark {
     }
 }
 
-/// Brings a store up to the last whole frame of its changelog.
+/// A store on its way up to the last whole frame of its changelog.
 ///
 /// Records that no trailer follows belong to a transaction that was torn; they are left out, and the input
 /// they came from is processed again.
-pub(crate) struct Restore<'a, P> {
-    processor: &'a P,
-    store: &'a mut dyn StateStore,
-    log: &'a str,
+pub(crate) struct Restore {
+    store: Box<dyn StateStore>,
+    log: Arc<str>,
     frame: VecDeque<SourceRecord>,
     /// No frame is expected to have more records than this.
     frame_limit: usize,
-    pub(crate) mark: Option<Mark>,
-    pub(crate) records: u64,
+    /// What is still to be loaded into a store that has absorbed nothing yet.
+    cold: Option<Cold>,
+    mark: Option<Mark>,
+    records: u64,
 }
 
-impl<'a, P: Processor> Restore<'a, P> {
-    pub(crate) fn new(
-        processor: &'a P,
-        store: &'a mut dyn StateStore,
-        log: &'a str,
-        mark: Option<Mark>,
+impl Restore {
+    /// Goes on where the store stands; one without a position is filled from nothing.
+    pub(crate) fn of(
+        store: Box<dyn StateStore>,
+        log: &Arc<str>,
         frame_limit: usize,
-    ) -> Self {
-        Self { processor, store, log, frame: VecDeque::new(), frame_limit, mark, records: 0 }
+    ) -> Result<Self, StoreError> {
+        let mark = store.position()?.as_deref().and_then(Mark::decode);
+        let cold = mark.is_none().then(|| Cold::new(CHUNK));
+        let (log, frame) = (Arc::clone(log), VecDeque::new());
+        Ok(Self { store, log, frame, frame_limit, cold, mark, records: 0 })
+    }
+
+    /// The last transaction that has been absorbed.
+    pub(crate) fn mark(&self) -> Option<&Mark> {
+        self.mark.as_ref()
+    }
+
+    /// How many records it was given.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
     }
 
     /// Takes the next record of the changelog.
-    pub(crate) fn take(&mut self, record: SourceRecord) -> Result<(), Failure> {
+    pub(crate) fn take<P: Processor>(&mut self, processor: &P, record: SourceRecord) -> Result<(), Failure> {
         self.records += 1;
         if record.key.as_deref() != Some(TRAILER_KEY) {
             self.frame.push_back(record);
-            return self.relieve();
+            return self.relieve(processor);
         }
         let trailer = record.value.as_deref().and_then(Trailer::decode);
         let trailer = trailer.ok_or("a changelog trailer is not in a form this version reads")?;
-        self.absorb(Mark { trailer, changelog_next: record.offset + 1, log: self.log.to_owned() })
+        let mark = Mark { trailer, changelog_next: record.offset + 1, log: self.log.to_string() };
+        self.absorb(processor, mark)
     }
 
-    fn absorb(&mut self, mark: Mark) -> Result<(), Failure> {
+    /// The end of the changelog has been reached: what was filled from nothing gets its position. More may follow.
+    pub(crate) fn settle<P: Processor>(&mut self, processor: &P) -> Result<(), Failure> {
+        if let (Some(cold), Some(mark)) = (&mut self.cold, &self.mark) {
+            cold.load(processor, &mut *self.store)?;
+            self.store.finish_load(mark.encode())?;
+            self.cold = None;
+        }
+        Ok(())
+    }
+
+    /// The store, and what it has absorbed.
+    pub(crate) fn into_store(self) -> (Box<dyn StateStore>, Option<Mark>) {
+        (self.store, self.mark)
+    }
+
+    fn absorb<P: Processor>(&mut self, processor: &P, mark: Mark) -> Result<(), Failure> {
         if self.follows(&mark.trailer) {
             self.drop_torn(&mark.trailer);
         }
-        let mut batch = self.take_rows(self.frame.len())?;
-        batch.set_position(mark.encode());
-        self.store.write(batch)?;
+        self.put_oldest(processor, self.frame.len(), Some(&mark))?;
         self.mark = Some(mark);
         Ok(())
     }
@@ -96,38 +130,61 @@ impl<'a, P: Processor> Restore<'a, P> {
     }
 
     /// What has gathered beyond a torn frame and a whole one comes from before a gap: it can be written.
-    fn relieve(&mut self) -> Result<(), Failure> {
+    fn relieve<P: Processor>(&mut self, processor: &P) -> Result<(), Failure> {
         if self.frame.len() <= 4 * self.frame_limit {
             return Ok(());
         }
-        let batch = self.take_rows(2 * self.frame_limit)?;
+        self.put_oldest(processor, 2 * self.frame_limit, None)
+    }
+
+    /// Puts the oldest records into the store; of each key the newest of them counts.
+    fn put_oldest<P: Processor>(
+        &mut self,
+        processor: &P,
+        count: usize,
+        mark: Option<&Mark>,
+    ) -> Result<(), Failure> {
+        if let Some(cold) = &mut self.cold {
+            return cold.take(processor, &mut *self.store, self.frame.drain(..count));
+        }
+        let mut batch = self.take_rows(processor, count)?;
+        if let Some(mark) = mark {
+            batch.set_position(mark.encode());
+        }
         Ok(self.store.write(batch)?)
     }
 
-    /// Takes the oldest records out; of each key the newest of them counts.
-    fn take_rows(&mut self, count: usize) -> Result<WriteBatch, Failure> {
+    fn take_rows<P: Processor>(&mut self, processor: &P, count: usize) -> Result<WriteBatch, Failure> {
         let (mut batch, mut written) = (WriteBatch::default(), BTreeSet::new());
         let records: Vec<_> = self.frame.drain(..count).collect();
         for record in records.into_iter().rev() {
             if written.insert(record.key.clone()) {
-                self.put(&mut batch, record)?;
+                self.put(processor, &mut batch, record)?;
             }
         }
         Ok(batch)
     }
 
-    fn put(&self, batch: &mut WriteBatch, record: SourceRecord) -> Result<(), Failure> {
+    fn put<P: Processor>(
+        &self,
+        processor: &P,
+        batch: &mut WriteBatch,
+        record: SourceRecord,
+    ) -> Result<(), Failure> {
         let Some(key) = record.key.as_deref().and_then(store_key) else { return Ok(()) };
         let before = self.store.get(key)?.and_then(|row| row.timer);
         match record.value {
-            Some(value) => {
-                let timer = self.processor.timer(&self.processor.decode(&value)?);
-                batch.put(key.to_vec(), Row { value, timer }, before);
-            }
+            Some(value) => batch.put(key.to_vec(), row(processor, value)?, before),
             None => batch.delete(key.to_vec(), before),
         }
         Ok(())
     }
+}
+
+/// A value of the changelog with the timer that follows from it.
+fn row<P: Processor>(processor: &P, value: Vec<u8>) -> Result<Row, Failure> {
+    let timer = processor.timer(&processor.decode(&value)?);
+    Ok(Row { value, timer })
 }
 
 fn frame_of(records: &VecDeque<SourceRecord>) -> Frame {
@@ -219,27 +276,71 @@ mod tests {
         log.iter().filter(stays).cloned().collect()
     }
 
-    fn restored(log: &[SourceRecord], frame_limit: usize) -> BTreeMap<u8, u8> {
-        let mut store = MemoryStore::default();
-        let mut restore = Restore::new(&Bytes, &mut store, "log", None, frame_limit);
-        log.iter().for_each(|record| restore.take(record.clone()).unwrap());
+    /// Rows with their values, and the timers, as a store holds them.
+    type Held = (BTreeMap<u8, u8>, Vec<Timer>);
+
+    fn held(store: &dyn StateStore) -> Held {
         let rows = (0..8).filter_map(|key| Some((key, store.get(&[key]).unwrap()?.value[0])));
-        rows.collect()
+        (rows.collect(), store.timers(i64::MIN, i64::MAX, 100).unwrap())
+    }
+
+    /// `chunk`: the bytes that are sorted at once; `None` to write record by record.
+    fn restored(log: &[SourceRecord], frame_limit: usize, chunk: Option<usize>) -> Held {
+        let mut restore = Restore::of(Box::new(MemoryStore::default()), &"log".into(), frame_limit).unwrap();
+        restore.cold = chunk.map(Cold::new);
+        log.iter().for_each(|record| restore.take(&Bytes, record.clone()).unwrap());
+        restore.settle(&Bytes).unwrap();
+        let (store, mark) = restore.into_store();
+        assert_eq!(store.position().unwrap(), mark.map(|mark| mark.encode()));
+        held(&*store)
+    }
+
+    fn expected(frames: &Frames) -> Held {
+        let rows: BTreeMap<u8, u8> = frames.iter().flatten().map(|(key, value)| (*key, *value)).collect();
+        let timers = rows.iter().map(|(key, value)| Timer { due: i64::from(*value), key: vec![*key] });
+        let timers: BTreeSet<Timer> = timers.collect();
+        (rows, timers.into_iter().collect())
     }
 
     proptest! {
         #[test]
-        fn a_changelog_restores_the_same_whole_compacted_and_torn(
+        fn a_changelog_restores_the_same_whole_compacted_and_torn_sorted_or_record_by_record(
             frames in prop::collection::vec(prop::collection::btree_map(0u8..8, 0u8..90, 0..5), 1..12),
             from in 0usize..60,
             torn in 0usize..12,
+            chunk in prop_oneof![Just(None), Just(Some(CHUNK)), (1usize..40).prop_map(Some)],
         ) {
-            let last: BTreeMap<u8, u8> = frames.iter().flatten().map(|(key, value)| (*key, *value)).collect();
-            prop_assert_eq!(&restored(&changelog(&frames, usize::MAX), 50), &last, "whole");
-            prop_assert_eq!(&restored(&changelog(&frames, torn), 50), &last, "torn");
+            let last = expected(&frames);
+            prop_assert_eq!(&restored(&changelog(&frames, usize::MAX), 50, chunk), &last, "whole");
+            prop_assert_eq!(&restored(&changelog(&frames, torn), 50, chunk), &last, "torn");
             let log = compacted(&changelog(&frames, usize::MAX), from);
-            prop_assert_eq!(&restored(&log, 50), &last, "compacted");
-            prop_assert_eq!(&restored(&log, 1), &last, "compacted, in chunks");
+            prop_assert_eq!(&restored(&log, 50, chunk), &last, "compacted");
+            prop_assert_eq!(&restored(&log, 1, chunk), &last, "compacted, in chunks");
         }
+
+        #[test]
+        fn records_behind_the_last_trailer_are_left_out(
+            frames in prop::collection::vec(prop::collection::btree_map(0u8..8, 0u8..90, 0..5), 1..6),
+            chunk in prop_oneof![Just(None), Just(Some(1))],
+        ) {
+            let mut log = changelog(&frames, usize::MAX);
+            let (offset, key) = (log.len() as i64, Some(state_key(&[0])));
+            log.push(SourceRecord { offset, key, value: Some(vec![99]), ..SourceRecord::default() });
+            prop_assert_eq!(restored(&log, 50, chunk), expected(&frames));
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_up_to_date_takes_what_follows() {
+        let frames: Frames = vec![BTreeMap::from([(1, 10), (2, 20)]), BTreeMap::from([(1, 11)])];
+        let log = changelog(&frames, usize::MAX);
+        let mut restore = Restore::of(Box::new(MemoryStore::default()), &"log".into(), 50).unwrap();
+        log[..3].iter().for_each(|record| restore.take(&Bytes, record.clone()).unwrap());
+        restore.settle(&Bytes).unwrap();
+        let (store, _) = restore.into_store();
+        let mut restore = Restore::of(store, &"log".into(), 50).unwrap();
+        assert!(restore.cold.is_none(), "it has a position");
+        log[3..].iter().for_each(|record| restore.take(&Bytes, record.clone()).unwrap());
+        assert_eq!(held(&*restore.into_store().0), expected(&frames));
     }
 }

@@ -1,6 +1,5 @@
 //! Opening a task: waiting for its last owner's transaction to end, then restoring what that one committed.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,6 +11,9 @@ use crate::processor::Processor;
 use crate::restore::{Mark, Restore};
 use crate::task::{Start, Task};
 use crate::{Metric, RuntimeError};
+
+/// An open store and what it has absorbed.
+type Restored = (Box<dyn StateStore>, Option<Mark>);
 
 /// How often a wait is told of.
 const TELL: Duration = Duration::from_secs(10);
@@ -44,8 +46,8 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     fn open_task(&mut self, partition: i32) -> Result<Option<Task<P>>, RuntimeError> {
         let Some(group_offset) = self.stable_group_offset(partition)? else { return Ok(None) };
         let Some(end) = self.stable_changelog_end(partition)? else { return Ok(None) };
-        let Some(mut store) = self.open_store(partition)? else { return Ok(None) };
-        let Some(mark) = self.restore(partition, &mut *store, end)? else { return Ok(None) };
+        let Some(store) = self.open_store(partition)? else { return Ok(None) };
+        let Some((store, mark)) = self.restore(partition, store, end)? else { return Ok(None) };
         let start = self.start(partition, group_offset, mark.as_ref())?;
         let hot_states = self.given.settings.hot_states;
         let changelog = (&self.changelog, &*self.log);
@@ -115,13 +117,12 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     fn restore(
         &mut self,
         partition: i32,
-        store: &mut dyn StateStore,
+        store: Box<dyn StateStore>,
         end: i64,
-    ) -> Result<Option<Option<Mark>>, RuntimeError> {
-        let mark = store.position()?.as_deref().and_then(Mark::decode);
-        let from = self.changelog_offset(partition, mark.as_ref(), end)?;
-        let (settings, log) = (self.given.settings, Arc::clone(&self.log));
-        let mut restore = Restore::new(self.given.processor, store, &log, mark, settings.frame_limit());
+    ) -> Result<Option<Restored>, RuntimeError> {
+        let (settings, user) = (self.given.settings, self.given.processor);
+        let mut restore = Restore::of(store, &self.log, settings.frame_limit())?;
+        let from = self.changelog_offset(partition, restore.mark(), end)?;
         let mut ended = from >= end;
         if !ended {
             self.reader.assign(&[(&self.changelog, partition, from)])?;
@@ -130,7 +131,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         while !ended {
             match self.reader.poll(Duration::from_millis(100))? {
                 Some(Read::Record(record)) => {
-                    restore.take(record).map_err(|source| failed(settings, source))?
+                    restore.take(user, record).map_err(|source| failed(settings, source))?
                 }
                 Some(Read::End { .. }) => ended = true,
                 None => reads = 0,
@@ -140,12 +141,12 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
             }
             reads += 1;
         }
-        let (mark, records) = (restore.mark, restore.records);
-        let processor = settings.processor.as_str();
+        restore.settle(user).map_err(|source| failed(settings, source))?;
+        let (processor, records) = (settings.processor.as_str(), restore.records());
         tracing::info!(processor, partition, records, "task opened");
         self.given.metrics.add(Metric::RestoredRecords, &[processor], records);
         self.given.observer.restored(processor, partition, from, records);
-        Ok(Some(mark))
+        Ok(Some(restore.into_store()))
     }
 
     fn changelog_offset(&self, partition: i32, mark: Option<&Mark>, end: i64) -> Result<i64, RuntimeError> {
