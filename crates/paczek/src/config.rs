@@ -11,7 +11,7 @@ use events::EventTime;
 use profile_updater::{Notice, Rules};
 use recommender::Speech;
 use serde::{Deserialize, Deserializer, Serialize};
-use stream_runtime::StartFrom;
+use stream_runtime::{Standby, StartFrom};
 
 pub(crate) use decisions::RecommenderConfig;
 pub(crate) use span::Span;
@@ -56,6 +56,8 @@ pub struct Config {
     pub outward: OutwardConfig,
     /// How work is cut into transactions.
     pub transactions: TransactionsConfig,
+    /// Which copies of state are kept besides the owner's.
+    pub standby: StandbyConfig,
 }
 
 /// The cluster.
@@ -133,6 +135,34 @@ pub struct TransactionsConfig {
     pub session_timeout: Span,
 }
 
+/// Copies of state that follow what others own.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StandbyConfig {
+    /// Instances that keep a copy of each partition besides its owner.
+    pub copies: usize,
+    /// A new instance joins its groups only once it has followed the changelogs, also without copies.
+    pub join_when_warm: bool,
+    /// Changelog records of a partition that may still be missing then.
+    pub warm_lag: u64,
+}
+
+impl Default for StandbyConfig {
+    fn default() -> Self {
+        let Standby { copies, join_when_warm, warm_lag } = Standby::default();
+        Self { copies, join_when_warm, warm_lag }
+    }
+}
+
+impl StandbyConfig {
+    /// As the runtime takes it.
+    #[must_use]
+    pub fn settings(&self) -> Standby {
+        let Self { copies, join_when_warm, warm_lag } = *self;
+        Standby { copies, join_when_warm, warm_lag }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -148,6 +178,7 @@ impl Default for Config {
             recommender: RecommenderConfig::default(),
             outward: OutwardConfig::default(),
             transactions: TransactionsConfig::default(),
+            standby: StandbyConfig::default(),
         }
     }
 }
@@ -311,6 +342,9 @@ impl Config {
             return Err("no source is called clickstream; timers run on its time".into());
         }
         self.transactions.check()?;
+        if self.standby.copies > 16 {
+            return Err("standby.copies is 0 to 16".into());
+        }
         self.outward.check()?;
         self.check_topics()?;
         plain("application", &self.application)?;

@@ -61,7 +61,13 @@ async fn healthz(State(served): State<Served>) -> (StatusCode, &'static str) {
 
 async fn readyz(State(served): State<Served>) -> (StatusCode, &'static str) {
     let mut workers = served.observed.workers.iter();
-    answer(workers.all(Health::is_ready), "a worker has not opened its tasks yet\n")
+    let warming = served.observed.workers.iter().any(Health::is_warming);
+    let otherwise = if warming {
+        "a worker follows the changelogs before it joins its group\n"
+    } else {
+        "a worker has not opened its tasks yet\n"
+    };
+    answer(workers.all(Health::is_ready), otherwise)
 }
 
 async fn metrics(State(served): State<Served>) -> String {

@@ -266,6 +266,7 @@ impl<'a, B: Broker + Sync> Pipeline<'a, B> {
             transaction_timeout: transactions.timeout.0,
             start_from: config.start().map_err(Problem::Config)?,
             accept_reset: config.accept_reset,
+            standby: config.standby.settings(),
             guards: self.hooks.guards,
         })
     }

@@ -192,6 +192,13 @@ impl StateStore for RocksStore {
         Load::clear(&self.path).map_err(|error| self.unwritable(&error))
     }
 
+    fn flush(&mut self) -> Result<(), StoreError> {
+        for (name, _) in FAMILIES {
+            self.db.flush_cf(self.family(name)?).map_err(|error| self.failed(&error))?;
+        }
+        Ok(())
+    }
+
     fn size(&self) -> Size {
         Size {
             rows: self.estimate("rocksdb.estimate-num-keys"),

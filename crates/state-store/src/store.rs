@@ -49,6 +49,14 @@ pub trait StateStore: Send {
     /// When the disk is full, damaged or gone. The load has failed then.
     fn finish_load(&mut self, position: Vec<u8>) -> Result<(), StoreError>;
 
+    /// Leaves nothing in memory: the store opens the faster next time.
+    ///
+    /// # Errors
+    /// When the disk is full, damaged or gone.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// How much it holds; an estimate.
     fn size(&self) -> Size;
 }

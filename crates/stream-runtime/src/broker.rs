@@ -5,7 +5,7 @@ pub mod kafka;
 pub mod memory;
 mod topic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -60,6 +60,20 @@ pub trait Broker {
     /// # Errors
     /// When the broker does not answer.
     fn extent(&self, topic: &str, partition: i32) -> Result<Extent, BrokerError>;
+
+    /// The members of a group as of now, by the names they joined with, and what of the topic each holds.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotYet`] while partitions change hands; anything else when the broker does not answer.
+    fn members(&self, group: &str, topic: &str) -> Result<BTreeMap<String, BTreeSet<i32>>, BrokerError>;
+
+    /// The `transactional.id` under which the group's offset of a partition was committed last, as far as that is
+    /// known. An open transaction is not waited for and does not count.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    fn last_committer(&self, group: &str, topic: &str, partition: i32)
+    -> Result<Option<String>, BrokerError>;
 
     /// The offset to start from where no position exists.
     ///
@@ -204,7 +218,7 @@ pub trait TransactionalProducer {
     /// When one was not written.
     fn drain(&mut self) -> Result<BTreeMap<usize, i64>, BrokerError>;
 
-    /// Puts the group's offsets into the transaction.
+    /// Puts the group's offsets into the transaction, and its id beside them.
     ///
     /// # Errors
     /// When the fence is not one of a current member, or the producer has been fenced.

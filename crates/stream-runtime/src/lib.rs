@@ -33,7 +33,7 @@ pub use partitioner::partition_for;
 pub use processor::{Context, Failure, Outputs, Processor, TaskTime};
 pub use queries::{Answer, Queries};
 pub use record::{Header, Output, SourceRecord};
-pub use settings::{Guards, StartFrom, WorkerSettings};
+pub use settings::{Guards, Standby, StartFrom, WorkerSettings};
 pub use stream_time::StreamTime;
 pub use task::{Start, Task};
 pub use trailer::{InputPosition, OriginPosition, TRAILER_KEY, Trailer, state_key, store_key};

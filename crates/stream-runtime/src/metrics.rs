@@ -24,6 +24,8 @@ pub enum Metric {
     Recoveries,
     /// Records of an input partition not taken yet.
     LagRecords,
+    /// Records of a changelog that a standby copy has not taken yet.
+    StandbyLag,
     /// How far the stream time of a source is behind the clock.
     LagEventTimeSeconds,
     /// How far an origin partition holds a source's stream time behind its furthest one.
@@ -52,7 +54,7 @@ enum Kind {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::RecordsTaken,
         Self::RecordsWritten,
         Self::DeadLetters,
@@ -61,6 +63,7 @@ impl Metric {
         Self::Transactions,
         Self::Recoveries,
         Self::LagRecords,
+        Self::StandbyLag,
         Self::LagEventTimeSeconds,
         Self::StalledSeconds,
         Self::EventToCommitSeconds,
@@ -95,6 +98,7 @@ impl Metric {
             Self::Transactions => (Counter, "paczek_transactions_total", "Transactions committed", &["processor"]),
             Self::Recoveries => (Counter, "paczek_recoveries_total", "Producers replaced after doubt", &["processor"]),
             Self::LagRecords => (Gauge, "paczek_lag_records", "Input records not taken yet", &["processor", "partition"]),
+            Self::StandbyLag => (Gauge, "paczek_standby_lag_records", "Changelog records that a standby copy has not taken yet", &["processor", "partition"]),
             Self::LagEventTimeSeconds => (Gauge, "paczek_lag_event_time_seconds", "Stream time behind the clock", &["processor", "source"]),
             Self::StalledSeconds => (Gauge, "paczek_stalled_partition_seconds", "How far an origin partition is behind the furthest of its source", &["processor", "source", "partition"]),
             Self::EventToCommitSeconds => (Histogram, "paczek_event_to_commit_seconds", "From the record's time to the commit of its outputs", &["processor"]),

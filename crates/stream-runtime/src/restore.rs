@@ -46,6 +46,8 @@ pub(crate) struct Restore {
     /// What is still to be loaded into a store that has absorbed nothing yet.
     cold: Option<Cold>,
     mark: Option<Mark>,
+    /// Where the changelog is read on; `None` for its beginning.
+    next: Option<i64>,
     records: u64,
 }
 
@@ -58,13 +60,19 @@ impl Restore {
     ) -> Result<Self, StoreError> {
         let mark = store.position()?.as_deref().and_then(Mark::decode);
         let cold = mark.is_none().then(|| Cold::new(CHUNK));
+        let next = mark.as_ref().map(|mark| mark.changelog_next);
         let (log, frame) = (Arc::clone(log), VecDeque::new());
-        Ok(Self { store, log, frame, frame_limit, cold, mark, records: 0 })
+        Ok(Self { store, log, frame, frame_limit, cold, mark, next, records: 0 })
     }
 
     /// The last transaction that has been absorbed.
     pub(crate) fn mark(&self) -> Option<&Mark> {
         self.mark.as_ref()
+    }
+
+    /// Where the changelog is read on; `None` for its beginning.
+    pub(crate) fn next(&self) -> Option<i64> {
+        self.next
     }
 
     /// How many records it was given.
@@ -75,6 +83,7 @@ impl Restore {
     /// Takes the next record of the changelog.
     pub(crate) fn take<P: Processor>(&mut self, processor: &P, record: SourceRecord) -> Result<(), Failure> {
         self.records += 1;
+        self.next = Some(record.offset + 1);
         if record.key.as_deref() != Some(TRAILER_KEY) {
             self.frame.push_back(record);
             return self.relieve(processor);
@@ -93,6 +102,11 @@ impl Restore {
             self.cold = None;
         }
         Ok(())
+    }
+
+    /// Leaves nothing to be replayed when the store is opened again.
+    pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
+        self.store.flush()
     }
 
     /// The store, and what it has absorbed.

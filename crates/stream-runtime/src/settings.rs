@@ -43,8 +43,27 @@ pub struct WorkerSettings {
     pub start_from: StartFrom,
     /// Go on where the group's offset is ahead of the changelog's.
     pub accept_reset: bool,
+    /// Which copies it keeps of what others own.
+    pub standby: Standby,
     /// What holds exactly-once up.
     pub guards: Guards,
+}
+
+/// Copies of state that follow the changelog of a partition somebody else owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standby {
+    /// Instances that keep a copy of each partition besides its owner.
+    pub copies: usize,
+    /// A new instance follows changelogs before it joins its group, also without copies.
+    pub join_when_warm: bool,
+    /// Changelog records of one partition that may still be missing when it joins.
+    pub warm_lag: u64,
+}
+
+impl Default for Standby {
+    fn default() -> Self {
+        Self { copies: 0, join_when_warm: false, warm_lag: 10_000 }
+    }
 }
 
 impl WorkerSettings {
@@ -62,10 +81,12 @@ pub struct Guards {
     pub fence: bool,
     /// Offsets commit with the outputs, and the changelog's count.
     pub offsets_in_transaction: bool,
+    /// Who takes a partition over ends the transaction that its last owner left open.
+    pub end_last_owner: bool,
 }
 
 impl Default for Guards {
     fn default() -> Self {
-        Self { fence: true, offsets_in_transaction: true }
+        Self { fence: true, offsets_in_transaction: true, end_last_owner: true }
     }
 }

@@ -93,6 +93,12 @@ impl<P: Processor> Task<P> {
         &*self.states.store
     }
 
+    /// Gives the store back, as of the last transaction that has committed.
+    #[must_use]
+    pub fn into_store(self) -> Box<dyn StateStore> {
+        self.states.store
+    }
+
     /// Whether it has anything to commit.
     #[must_use]
     pub fn has_changed(&self) -> bool {

@@ -1,4 +1,6 @@
+mod copies;
 mod opening;
+mod places;
 mod telemetry;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,6 +17,7 @@ use crate::broker::{
 use crate::clock::system_time;
 use crate::processor::{Failure, Outputs, Processor, TaskTime};
 use crate::task::Task;
+use crate::worker::copies::Copies;
 use crate::worker::telemetry::Gauges;
 use crate::{Clock, Metric, Metrics, Observer, Queries, RuntimeError, SourceRecord, Step, WorkerSettings};
 
@@ -33,14 +36,16 @@ const POLL_GROUP_EVERY: usize = 512;
 pub struct Health {
     stop: AtomicBool,
     ready: AtomicBool,
+    warming: AtomicBool,
     last_turn: AtomicI64,
     queries: Queries,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        let (stop, ready) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { stop, ready, last_turn: AtomicI64::new(system_time()), queries: Queries::default() }
+        let [stop, ready, warming] = [(); 3].map(|()| AtomicBool::new(false));
+        let (last_turn, queries) = (AtomicI64::new(system_time()), Queries::default());
+        Self { stop, ready, warming, last_turn, queries }
     }
 }
 
@@ -76,6 +81,12 @@ impl Health {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Whether it follows changelogs and has not joined its group yet.
+    #[must_use]
+    pub fn is_warming(&self) -> bool {
+        self.warming.load(Ordering::Relaxed)
     }
 
     /// Where it is asked about the states that it holds.
@@ -148,7 +159,7 @@ fn work_a_shift<B: Broker, P: Processor>(
             *failures = 0;
         }
     }
-    Ok(())
+    shift.leave()
 }
 
 fn rest<B: Broker, P: Processor>(worker: &Worker<'_, B, P>, error: &RuntimeError, failures: &mut u32) {
@@ -174,6 +185,7 @@ struct Shift<'a, B: Broker, P: Processor> {
     waiting: VecDeque<(Duration, Rebalance)>,
     owned: BTreeSet<i32>,
     tasks: BTreeMap<i32, Task<P>>,
+    copies: Copies<'a, B, P>,
     idle: BTreeMap<i32, Idle>,
     outputs: Outputs,
     cycle: Cycle,
@@ -213,6 +225,9 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
     fn begin(given: &'a Worker<'a, B, P>) -> Result<Self, RuntimeError> {
         let settings = given.settings;
         let producer = given.broker.producer(&producer_settings(settings))?;
+        let log: Arc<str> = given.broker.log_name(&settings.changelog)?.into();
+        let mut copies = Copies::of(given, &log);
+        copies.warm_up()?;
         let membership = given.broker.join(&GroupSettings {
             group: settings.group.clone(),
             topic: settings.input.clone(),
@@ -222,13 +237,14 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         Ok(Self {
             input: Arc::from(settings.input.as_str()),
             changelog: Arc::from(settings.changelog.as_str()),
-            log: given.broker.log_name(&settings.changelog)?.into(),
+            log,
             membership,
             reader: given.broker.reader()?,
             producer,
             waiting: VecDeque::new(),
             owned: BTreeSet::new(),
             tasks: BTreeMap::new(),
+            copies,
             idle: BTreeMap::new(),
             outputs: Outputs::default(),
             cycle: Cycle::begun(given.clock.uptime()),
@@ -253,8 +269,16 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         }
         self.cycle()?;
         self.answer_queries();
+        self.copies.tend(&self.owned)?;
         self.gauge();
         Ok(())
+    }
+
+    /// What is open is closed in order, so that it opens fast.
+    fn leave(self) -> Result<(), RuntimeError> {
+        let mut stores: Vec<_> = self.tasks.into_values().map(Task::into_store).collect();
+        stores.iter_mut().try_for_each(|store| store.flush())?;
+        self.copies.leave()
     }
 
     fn answer_queries(&self) {
@@ -280,7 +304,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             Rebalance::Revoked(partitions) | Rebalance::Lost(partitions) => {
                 for partition in partitions {
                     self.owned.remove(partition);
-                    self.tasks.remove(partition);
+                    self.copies.keep(*partition, self.tasks.remove(partition))?;
                     self.idle.remove(partition);
                     self.gauges.close(*partition);
                 }

@@ -15,8 +15,8 @@ use stream_runtime::broker::{
 };
 use stream_runtime::{
     Context, Failure, Guards, Health, Metrics, Observer, Output, Outputs, Processor, RuntimeError, Silent,
-    SourceRecord, StartFrom, Step, StreamTime, SystemClock, TaskTime, Worker, WorkerSettings, partition_for,
-    run_worker,
+    SourceRecord, Standby, StartFrom, Step, StreamTime, SystemClock, TaskTime, Worker, WorkerSettings,
+    partition_for, run_worker,
 };
 
 const PARTITIONS: i32 = 4;
@@ -105,6 +105,7 @@ fn settings(name: &str) -> WorkerSettings {
         transaction_timeout: Duration::from_secs(2),
         start_from: StartFrom::Earliest,
         accept_reset: false,
+        standby: Standby::default(),
         guards: Guards::default(),
     }
 }
@@ -125,13 +126,22 @@ fn work_measured(
     health: &Health,
     metrics: &Metrics,
 ) -> Result<(), RuntimeError> {
+    work_as(broker, &settings(name), observer, health, metrics)
+}
+
+fn work_as(
+    broker: &MemoryBroker,
+    settings: &WorkerSettings,
+    observer: &dyn Observer,
+    health: &Health,
+    metrics: &Metrics,
+) -> Result<(), RuntimeError> {
     // Nothing of the former owner's is left: the changelog has to bring it all.
     let open_store = |_| -> Result<Box<dyn StateStore>, StoreError> { Ok(Box::new(MemoryStore::default())) };
-    let settings = settings(name);
     run_worker(&Worker {
         broker,
         processor: &Sums,
-        settings: &settings,
+        settings,
         clock: &SystemClock::default(),
         open_store: &open_store,
         metrics,
@@ -274,4 +284,86 @@ fn a_worker_shows_gauges_of_the_partitions_that_it_holds_and_of_no_others() {
         two.stop();
         second.join().unwrap().unwrap();
     });
+}
+
+/// Longer than any test takes: nothing gets by because a transaction has run out.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+fn patient(name: &str, end_last_owner: bool) -> WorkerSettings {
+    let guards = Guards { end_last_owner, ..Guards::default() };
+    WorkerSettings { transaction_timeout: NEVER, guards, ..settings(name) }
+}
+
+/// One worker has committed and then dies in a transaction; another one is there. Whether that one gets through all
+/// of the input within `patience`.
+fn takes_over(end_last_owner: bool, patience: Duration) -> bool {
+    let (broker, one, two) = (shop(), Health::default(), Health::default());
+    thread::scope(|scope| {
+        let dies = DiesAfter(AtomicUsize::new(20));
+        let (broker, one, two) = (&broker, &one, &two);
+        let _ends = [Ends(one), Ends(two)];
+        write(broker, 0, RECORDS);
+        let (of_one, of_two) = (patient("one", end_last_owner), patient("two", end_last_owner));
+        let dying = scope.spawn(move || work_as(broker, &of_one, &dies, one, &Metrics::default()));
+        assert!(dying.join().is_err(), "it dies");
+        scope.spawn(move || work_as(broker, &of_two, &Silent, two, &Metrics::default()));
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline && sums(broker) != expected() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        sums(broker) == expected()
+    })
+}
+
+#[test]
+fn whoever_takes_over_ends_what_the_dead_owner_left_open() {
+    assert!(takes_over(true, Duration::from_secs(60)));
+}
+
+#[test]
+fn without_ending_it_the_transaction_of_the_dead_owner_is_waited_out() {
+    assert!(!takes_over(false, Duration::from_secs(4)), "nothing else may let it through");
+}
+
+/// Stands still once, with its transaction open and its offsets in it, until it is told to go on.
+struct StandsStill {
+    steps: AtomicUsize,
+    go_on: Health,
+}
+
+impl Observer for StandsStill {
+    fn reached(&self, _: &str, step: Step, _: usize) {
+        if step == Step::OffsetsSent && self.steps.fetch_sub(1, Ordering::Relaxed) == 1 {
+            while !self.go_on.is_stopping() {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_owner_that_was_taken_for_dead_is_fenced_and_begins_anew() {
+    let (broker, one, two) = (shop(), Health::default(), Health::default());
+    let still = StandsStill { steps: AtomicUsize::new(20), go_on: Health::default() };
+    let metrics = Metrics::default();
+    thread::scope(|scope| {
+        let (broker, one, two, still, metrics) = (&broker, &one, &two, &still, &metrics);
+        let _ends = [Ends(one), Ends(two), Ends(&still.go_on)];
+        let (of_one, of_two) = (patient("one", true), patient("two", true));
+        write(broker, 0, RECORDS / 2);
+        let first = scope.spawn(move || work_as(broker, &of_one, still, one, metrics));
+        wait_until("it stands still", || still.steps.load(Ordering::Relaxed) == 0);
+        let second = scope.spawn(move || work_as(broker, &of_two, &Silent, two, &Metrics::default()));
+        wait_for("the other one takes over", broker, RECORDS / 2);
+        still.go_on.stop();
+        wait_until("it notices", || metrics.text().contains("paczek_recoveries_total{processor=\"sums\"}"));
+        write(broker, RECORDS / 2, RECORDS);
+        wait_for("both at work", broker, RECORDS);
+        let held = |broker: &MemoryBroker| broker.members("summing", "numbers").unwrap();
+        wait_until("it has its share again", || held(broker).get("one").is_some_and(|one| one.len() == 2));
+        [one, two].into_iter().for_each(Health::stop);
+        first.join().unwrap().unwrap();
+        second.join().unwrap().unwrap();
+    });
+    assert_eq!(sums(&broker), expected());
 }

@@ -1,11 +1,12 @@
 //! The port on Apache Kafka, through librdkafka.
 
 mod admin;
+mod group;
 mod membership;
 mod producer;
 mod reader;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -178,6 +179,19 @@ impl Broker for KafkaBroker {
             self.committed.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
         let (_, end) = self.uncommitted.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
         Ok(Extent { start, stable_end, end })
+    }
+
+    fn members(&self, group: &str, topic: &str) -> Result<BTreeMap<String, BTreeSet<i32>>, BrokerError> {
+        group::members(&self.committed, group, topic)
+    }
+
+    fn last_committer(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<String>, BrokerError> {
+        group::last_committer(self.config(), group, topic, partition)
     }
 
     fn start_offset(&self, topic: &str, partition: i32, from: StartFrom) -> Result<i64, BrokerError> {

@@ -16,7 +16,7 @@ mod reader;
 mod state;
 mod transactions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ pub use reader::MemoryReader;
 
 use super::{Broker, BrokerError, Extent, GroupSettings, NewTopic, ProducerSettings, TopicState};
 use crate::StartFrom;
+use groups::Group;
 use log::Log;
 use state::{State, Topic};
 
@@ -132,6 +133,20 @@ impl Broker for MemoryBroker {
 
     fn extent(&self, topic: &str, partition: i32) -> Result<Extent, BrokerError> {
         self.shared.ask(|state| Ok(state.log(topic, partition)?.extent()))
+    }
+
+    fn members(&self, group: &str, _: &str) -> Result<BTreeMap<String, BTreeSet<i32>>, BrokerError> {
+        Ok(self.shared.ask(|state| state.groups.get(group).map(Group::holders).unwrap_or_default()))
+    }
+
+    fn last_committer(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<String>, BrokerError> {
+        let committer = |group: &Group| group.committers.get(&(topic.to_owned(), partition)).cloned();
+        Ok(self.shared.ask(|state| state.groups.get(group).and_then(committer)))
     }
 
     fn start_offset(&self, topic: &str, partition: i32, from: StartFrom) -> Result<i64, BrokerError> {

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use state_store::StateStore;
 
-use super::{Idle, POLL_GROUP_EVERY, RETRY, Shift, failed};
-use crate::broker::{Broker, BrokerError, LogReader as _, Membership as _, Read};
+use super::{Idle, POLL_GROUP_EVERY, RETRY, Shift, failed, producer_settings};
+use crate::broker::{Broker, BrokerError, LogReader as _, Membership as _, ProducerSettings, Read};
 use crate::processor::Processor;
 use crate::restore::{Mark, Restore};
 use crate::task::{Start, Task};
 use crate::{Metric, RuntimeError};
 
-/// An open store and what it has absorbed.
-type Restored = (Box<dyn StateStore>, Option<Mark>);
-
+/// How long the last owner is given to end its transaction itself.
+const UNSTABLE: Duration = Duration::from_millis(500);
 /// How often a wait is told of.
 const TELL: Duration = Duration::from_secs(10);
 
@@ -42,21 +41,42 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         Ok(())
     }
 
-    /// Opens a task where its last committed transaction left it, whoever ran that. `None` if called away.
+    /// Opens a task where its last committed transaction left it, whoever ran that. `None` if called away; what
+    /// has been read by then is kept for the next try.
     fn open_task(&mut self, partition: i32) -> Result<Option<Task<P>>, RuntimeError> {
-        let Some(group_offset) = self.stable_group_offset(partition)? else { return Ok(None) };
-        let Some(end) = self.stable_changelog_end(partition)? else { return Ok(None) };
-        let Some(store) = self.open_store(partition)? else { return Ok(None) };
-        let Some((store, mark)) = self.restore(partition, store, end)? else { return Ok(None) };
+        let Some(mut copy) = self.open_copy(partition)? else { return Ok(None) };
+        let opened = self.bring_up(partition, &mut copy);
+        let Some(group_offset) = opened? else {
+            self.copies.put(partition, copy);
+            return Ok(None);
+        };
+        let (store, mark) = copy.into_store();
         let start = self.start(partition, group_offset, mark.as_ref())?;
         let hot_states = self.given.settings.hot_states;
         let changelog = (&self.changelog, &*self.log);
         Ok(Some(Task::new(&self.input, partition, changelog, store, hot_states, start)))
     }
 
+    /// The standby copy of the partition, or its store as it lies there.
+    fn open_copy(&mut self, partition: i32) -> Result<Option<Restore>, RuntimeError> {
+        if let Some(copy) = self.copies.take(partition) {
+            return Ok(Some(copy));
+        }
+        let Some(store) = self.open_store(partition)? else { return Ok(None) };
+        Ok(Some(Restore::of(store, &self.log, self.given.settings.frame_limit())?))
+    }
+
+    /// Waits until the last owner can commit nothing more, then reads all that it has; the group's offset. The
+    /// outer `None`: called away meanwhile.
+    fn bring_up(&mut self, partition: i32, copy: &mut Restore) -> Result<Option<Option<i64>>, RuntimeError> {
+        let Some(group_offset) = self.stable_group_offset(partition, copy)? else { return Ok(None) };
+        let Some(end) = self.stable_changelog_end(partition, copy)? else { return Ok(None) };
+        Ok(self.restore(partition, copy, end)?.then_some(group_offset))
+    }
+
     /// Another worker of this process may still be closing it.
     fn open_store(&mut self, partition: i32) -> Result<Option<Box<dyn StateStore>>, RuntimeError> {
-        self.wait_for(|shift| match (shift.given.open_store)(partition) {
+        self.wait_for(|shift, _| match (shift.given.open_store)(partition) {
             Err(error) if error.is_held_here() => Err(BrokerError::NotYet(error.to_string()).into()),
             opened => Ok(opened?),
         })
@@ -64,15 +84,25 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
 
     /// The group's offset once the last owner's transaction has ended: from here on it cannot commit any
     /// more. `None` if called away.
-    fn stable_group_offset(&mut self, partition: i32) -> Result<Option<Option<i64>>, RuntimeError> {
-        self.wait_for(|shift| Ok(shift.membership.committed(partition)?))
+    fn stable_group_offset(
+        &mut self,
+        partition: i32,
+        copy: &Restore,
+    ) -> Result<Option<Option<i64>>, RuntimeError> {
+        let mut ended = false;
+        self.wait_for(|shift, waited| {
+            shift.end_last_owner(partition, copy, waited, &mut ended);
+            Ok(shift.membership.committed(partition)?)
+        })
     }
 
     /// The end of the changelog once every transaction before it has ended: a reader of committed records
     /// then sees all that can ever be before it.
-    fn stable_changelog_end(&mut self, partition: i32) -> Result<Option<i64>, RuntimeError> {
+    fn stable_changelog_end(&mut self, partition: i32, copy: &Restore) -> Result<Option<i64>, RuntimeError> {
         let target = self.given.broker.extent(&self.changelog, partition)?.end;
-        self.wait_for(|shift| {
+        let mut ended = false;
+        self.wait_for(|shift, waited| {
+            shift.end_last_owner(partition, copy, waited, &mut ended);
             let extent = shift.given.broker.extent(&shift.changelog, partition)?;
             if extent.stable_end >= target {
                 Ok(target)
@@ -82,14 +112,37 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         })
     }
 
+    /// Ends what the last owner left open, in its name, once that has been waited for long enough: nobody waits
+    /// for the dead until their transactions run out. One that lives is fenced by it, and begins anew.
+    fn end_last_owner(&self, partition: i32, copy: &Restore, waited: Duration, ended: &mut bool) {
+        let settings = self.given.settings;
+        if *ended || waited < UNSTABLE || !settings.guards.end_last_owner {
+            return;
+        }
+        *ended = true;
+        let known = self.given.broker.last_committer(&settings.group, &self.input, partition);
+        let written_by = || copy.mark().map(|mark| mark.trailer.written_by.clone());
+        let owner = known.ok().flatten().or_else(written_by);
+        let Some(owner) = owner.filter(|owner| *owner != settings.transactional_id) else { return };
+        let processor = settings.processor.as_str();
+        let producer = ProducerSettings { transactional_id: owner, ..producer_settings(settings) };
+        match self.given.broker.producer(&producer) {
+            Ok(_) => tracing::info!(processor, partition, "ended what the last owner left open"),
+            Err(error) => {
+                tracing::warn!(processor, partition, %error, "the last owner's transaction stays open")
+            }
+        }
+    }
+
     fn wait_for<T>(
         &mut self,
-        mut ask: impl FnMut(&mut Self) -> Result<T, RuntimeError>,
+        mut ask: impl FnMut(&mut Self, Duration) -> Result<T, RuntimeError>,
     ) -> Result<Option<T>, RuntimeError> {
         let clock = self.given.clock;
-        let mut told = clock.uptime();
+        let begun = clock.uptime();
+        let mut told = begun;
         loop {
-            match ask(self) {
+            match ask(self, clock.uptime().saturating_sub(begun)) {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(RuntimeError::Broker(BrokerError::NotYet(_))) => clock.sleep(RETRY),
                 Err(error) => return Err(error),
@@ -113,16 +166,10 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         Ok(self.given.health.is_stopping() || !self.waiting.is_empty())
     }
 
-    /// Reads the changelog from where the store stands. The outer `None`: called away meanwhile.
-    fn restore(
-        &mut self,
-        partition: i32,
-        store: Box<dyn StateStore>,
-        end: i64,
-    ) -> Result<Option<Restored>, RuntimeError> {
-        let (settings, user) = (self.given.settings, self.given.processor);
-        let mut restore = Restore::of(store, &self.log, settings.frame_limit())?;
-        let from = self.changelog_offset(partition, restore.mark(), end)?;
+    /// Reads the changelog on to its end. False if called away meanwhile.
+    fn restore(&mut self, partition: i32, copy: &mut Restore, end: i64) -> Result<bool, RuntimeError> {
+        let from = self.changelog_offset(partition, copy, end)?;
+        let (settings, user, before) = (self.given.settings, self.given.processor, copy.records());
         let mut ended = from >= end;
         if !ended {
             self.reader.assign(&[(&self.changelog, partition, from)])?;
@@ -131,35 +178,37 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         while !ended {
             match self.reader.poll(Duration::from_millis(100))? {
                 Some(Read::Record(record)) => {
-                    restore.take(user, record).map_err(|source| failed(settings, source))?
+                    copy.take(user, record).map_err(|source| failed(settings, source))?
                 }
                 Some(Read::End { .. }) => ended = true,
                 None => reads = 0,
             }
             if reads.is_multiple_of(POLL_GROUP_EVERY) && self.is_called_away()? {
-                return Ok(None);
+                return Ok(false);
             }
             reads += 1;
         }
-        restore.settle(user).map_err(|source| failed(settings, source))?;
-        let (processor, records) = (settings.processor.as_str(), restore.records());
+        copy.settle(user).map_err(|source| failed(settings, source))?;
+        let (processor, records) = (settings.processor.as_str(), copy.records() - before);
         tracing::info!(processor, partition, records, "task opened");
         self.given.metrics.add(Metric::RestoredRecords, &[processor], records);
         self.given.observer.restored(processor, partition, from, records);
-        Ok(Some(restore.into_store()))
+        Ok(true)
     }
 
-    fn changelog_offset(&self, partition: i32, mark: Option<&Mark>, end: i64) -> Result<i64, RuntimeError> {
+    fn changelog_offset(&self, partition: i32, copy: &Restore, end: i64) -> Result<i64, RuntimeError> {
         let topic = self.changelog.to_string();
-        match mark {
+        match copy.mark() {
             Some(mark) if mark.log != *self.log => {
                 Err(RuntimeError::OtherLog { log: self.log.to_string(), known: mark.log.clone() })
             }
             Some(mark) if mark.changelog_next > end => {
                 Err(RuntimeError::ChangelogLost { topic, partition, end, absorbed: mark.changelog_next })
             }
-            Some(mark) => Ok(mark.changelog_next),
-            None => Ok(self.given.broker.extent(&topic, partition)?.start),
+            _ => match copy.next() {
+                Some(next) => Ok(next),
+                None => Ok(self.given.broker.extent(&topic, partition)?.start),
+            },
         }
     }
 

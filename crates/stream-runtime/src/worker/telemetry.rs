@@ -35,7 +35,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
             return;
         }
         let of_tasks = self.tasks.values().flat_map(|task| self.gauge_task(task));
-        let gauges = of_tasks.chain(self.gauge_time()).collect();
+        let gauges = of_tasks.chain(self.gauge_time()).chain(self.gauge_copies()).collect();
         self.gauges.show(gauges, uptime);
     }
 
@@ -47,6 +47,13 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
             ((Metric::StateRows, labels()), Some(size.rows as f64)),
             ((Metric::StateBytes, labels()), Some(size.bytes as f64)),
         ]
+    }
+
+    fn gauge_copies(&self) -> Vec<(Gauge, Option<f64>)> {
+        let labels = |partition: i32| vec![self.given.settings.processor.clone(), partition.to_string()];
+        let lags = self.copies.lags(&self.owned).into_iter();
+        lags.map(|(partition, lag)| ((Metric::StandbyLag, labels(partition)), lag.map(|lag| lag as f64)))
+            .collect()
     }
 
     /// Input records not taken yet. Behind the last one stand the marks of transactions, which are none.

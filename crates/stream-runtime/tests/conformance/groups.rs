@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use stream_runtime::broker::{BrokerError, Membership as _, TransactionalProducer as _};
+use stream_runtime::broker::{Broker as _, BrokerError, Membership as _, TransactionalProducer as _};
 
 use crate::harness::{Harness, SESSION, Seat, fresh, output, settle};
 
@@ -108,4 +108,40 @@ pub(crate) fn a_member_that_comes_back_has_a_share_and_the_former_one_none<H: Ha
     producer.send(&output(&topic, 0, "key", "former"), 0).unwrap();
     let refused = producer.send_offsets(&topic, &BTreeMap::from([(0, 1)]), &former);
     assert!(matches!(refused, Err(BrokerError::Doubt(_))), "the former one has the name no longer");
+}
+
+pub(crate) fn members_are_known_by_name_and_by_what_they_hold<H: Harness>(harness: &H) {
+    let (topic, group) = (harness.topic(4, &[]), fresh("group"));
+    assert_eq!(harness.broker().members(&group, &topic).unwrap(), BTreeMap::new());
+    let [mut one, mut two] = ["one", "two"].map(|member| harness.join(&group, &topic, member));
+    settle(harness, &mut [&mut one, &mut two], 2);
+    let names = ["one", "two"].map(|member| format!("{group}-{member}"));
+    let expected = names.iter().cloned().zip([one.owned.clone(), two.owned.clone()]).collect();
+    harness.until("all is told", || {
+        [&mut one, &mut two].into_iter().for_each(Seat::turn);
+        harness.broker().members(&group, &topic).is_ok_and(|members| members == expected)
+    });
+    harness.kill(one);
+    harness.until("the dead one is no member", || {
+        two.turn();
+        let members = harness.broker().members(&group, &topic);
+        members.is_ok_and(|members| members.len() == 1 && members[&names[1]].len() == 4)
+    });
+}
+
+pub(crate) fn whoever_knows_the_last_committer_ends_what_that_one_left_open<H: Harness>(harness: &H) {
+    let (topic, group, id) = (harness.topic(1, &[]), fresh("group"), fresh("id"));
+    let mut seat = harness.join(&group, &topic, "one");
+    settle(harness, &mut [&mut seat], 1);
+    let committer = || harness.broker().last_committer(&group, &topic, 0).unwrap();
+    assert_eq!(committer(), None);
+    let mut dying = harness.producer(&id);
+    stage(&mut dying, &mut seat, &topic, 5);
+    let _ = dying.commit().unwrap();
+    harness.until("committed", || matches!(seat.membership.committed(0), Ok(Some(5))));
+    stage(&mut dying, &mut seat, &topic, 9);
+    harness.kill(dying);
+    assert_eq!(committer().as_ref(), Some(&id), "also while a transaction is open");
+    harness.kill(harness.producer(&committer().unwrap()));
+    harness.until("aborted", || matches!(seat.membership.committed(0), Ok(Some(5))));
 }

@@ -32,6 +32,8 @@ enum Fault {
     NothingIsLetGoOf,
     AnyProofCounts,
     MembersLiveForEver,
+    NobodySaysWhatIsHeld,
+    CommittersAreForgotten,
 }
 
 /// The fault that a check has to notice.
@@ -56,6 +58,8 @@ fn fault_for(check: &str) -> Fault {
             Fault::AnyProofCounts
         }
         "a_dead_member_is_evicted_and_its_share_split" => Fault::MembersLiveForEver,
+        "members_are_known_by_name_and_by_what_they_hold" => Fault::NobodySaysWhatIsHeld,
+        "whoever_knows_the_last_committer_ends_what_that_one_left_open" => Fault::CommittersAreForgotten,
         unknown => panic!("which wrong broker does {unknown} refuse?"),
     }
 }
@@ -150,6 +154,26 @@ impl Broker for Faulty {
 
     fn extent(&self, topic: &str, partition: i32) -> Result<Extent, BrokerError> {
         self.inner.extent(topic, partition)
+    }
+
+    fn members(&self, group: &str, topic: &str) -> Result<BTreeMap<String, BTreeSet<i32>>, BrokerError> {
+        let mut members = self.inner.members(group, topic)?;
+        if self.fault == Fault::NobodySaysWhatIsHeld {
+            members.values_mut().for_each(BTreeSet::clear);
+        }
+        Ok(members)
+    }
+
+    fn last_committer(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<String>, BrokerError> {
+        if self.fault == Fault::CommittersAreForgotten {
+            return Ok(None);
+        }
+        self.inner.last_committer(group, topic, partition)
     }
 
     fn start_offset(&self, topic: &str, partition: i32, from: StartFrom) -> Result<i64, BrokerError> {

@@ -134,6 +134,7 @@ pub(crate) fn work_if_asked() {
     let guards = Guards {
         fence: !fate.without.contains("fence"),
         offsets_in_transaction: !fate.without.contains("offsets"),
+        ..Guards::default()
     };
     let observer =
         Arc::new(Executor { fate, transactions: AtomicUsize::new(1), met: AtomicBool::new(false), log });

@@ -24,6 +24,7 @@ const CALL: Duration = Duration::from_secs(10);
 /// A transactional producer whose instance ends with the first doubt about it.
 pub struct KafkaProducer {
     producer: BaseProducer<Deliveries>,
+    id: String,
     patience: Duration,
 }
 
@@ -60,7 +61,8 @@ impl KafkaProducer {
                 settings.transactional_id
             )),
         })?;
-        Ok(Self { producer, patience: settings.transaction_timeout })
+        let id = settings.transactional_id.clone();
+        Ok(Self { producer, id, patience: settings.transaction_timeout })
     }
 
     /// Takes in what has been acknowledged; where nothing has, waits a moment. The client's own wait would
@@ -139,6 +141,7 @@ impl TransactionalProducer for KafkaProducer {
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
                 .map_err(|error| doubt("offsets", &error))?;
         }
+        list.elements().iter_mut().for_each(|offset| offset.set_metadata(&self.id));
         retried(|| self.producer.send_offsets_to_transaction(&list, &fence.0, CALL))
             .map_err(|error| doubt("offsets", &error))
     }

@@ -13,6 +13,8 @@ pub(super) struct Group {
     generation: u64,
     members: BTreeMap<String, Member>,
     pub(super) offsets: BTreeMap<(String, i32), i64>,
+    /// Which producer committed each of them.
+    pub(super) committers: BTreeMap<(String, i32), String>,
 }
 
 /// A member by its name. It keeps its share over a restart that is shorter than its session.
@@ -58,6 +60,11 @@ impl Group {
     /// When the first of its members has been silent too long.
     pub(super) fn deadline(&self) -> Option<i64> {
         self.members.values().map(Member::deadline).min()
+    }
+
+    /// Its members, and what each has.
+    pub(super) fn holders(&self) -> BTreeMap<String, BTreeSet<i32>> {
+        self.members.iter().map(|(name, member)| (name.clone(), member.held.clone())).collect()
     }
 
     fn share_out(&mut self, partitions: i32) {

@@ -160,7 +160,9 @@ impl State {
         }
         if committed {
             for ((group, topic, partition), offset) in ended.offsets {
-                self.groups.entry(group).or_default().offsets.insert((topic, partition), offset);
+                let group = self.groups.entry(group).or_default();
+                group.committers.insert((topic.clone(), partition), self.producers[producer].id.clone());
+                group.offsets.insert((topic, partition), offset);
             }
         }
         self.stirred = true;
