@@ -2,12 +2,14 @@
 #   make demo                            the whole pipeline in one process, on a made-up shop
 #   make demo INPUT=FILE FORMAT=segment  the same on a file, such as crates/paczek/demo/shoppers.jsonl
 #   make test                            formatting, lints, documentation, then every test
+#   make chaos FOR=90m                   every fault and the kills at scale, on Apache Kafka; goes on where it ended
 # And: audit · bench · kafka-up · kafka-down · clean
 
 INPUT  ?=
 FORMAT ?= segment
 CHECKS ?= bans licenses sources
 NODES  ?= 1
+FOR    ?= 120m
 
 # How many tests ran, from what they printed.
 SUM := /^test result:/ { passed += $$4; failed += $$6 } \
@@ -19,7 +21,7 @@ THROUGHPUT := /^[^ ].*\/[^ ]/ { name = $$0; sub(/ *time:.*/, "", name) } \
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := demo
-.PHONY: demo test build tools tools-for-tests announce audit bench kafka-up kafka-down clean
+.PHONY: demo test build tools tools-for-tests announce audit bench chaos kafka-up kafka-down clean
 .NOTPARALLEL:
 
 # RocksDB takes most of a first build. It is compiled once because every command below uses one target folder,
@@ -68,6 +70,10 @@ bench: build
 	set -o pipefail; cargo bench --workspace --locked --bench pure -- --noplot 2>/dev/null | awk '$(THROUGHPUT)'
 	cargo bench --workspace --locked --bench instructions
 	cargo bench --workspace --locked --bench pipeline
+
+# Every row of the fault bench, then rounds of kills under load. Tries that ended are kept and not made again.
+chaos: tools-for-tests build
+	$(CARGO_TARGET_DIR)/release/chaos --all --for $(FOR)
 
 kafka-up: tools-for-tests
 	@deploy/kafka/kafka up $(NODES)

@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("simulator", &["events"]),
+    ("chaos", &["events", "ingest", "paczek", "stream-runtime"]),
     (
         "benches",
         &[

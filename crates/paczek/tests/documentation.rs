@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use chaos::table;
 use ingest::{Code, Format};
 use paczek::Config;
 use stream_runtime::{Metric, Step};
@@ -165,6 +166,25 @@ fn a_value_that_the_example_forgets_is_refused() {
 }
 
 #[test]
+fn the_readme_shows_the_table_of_the_fault_bench() {
+    let lines: Vec<table::Line> = must(serde_json::from_str(&page(table::KEPT)), table::KEPT);
+    assert_none(fault_complaints(&page("README.md"), &table::markdown(&lines)));
+    let shown: BTreeSet<&str> = lines.iter().map(|line| line.row.as_str()).collect();
+    let known: BTreeSet<&str> = chaos::rows::ROWS.iter().map(|row| row.id).collect();
+    assert_eq!(shown, known, "left: {}, right: the rows of the bench", table::KEPT);
+    let thirty = (1..=30).map(|number| format!("F-{number:02}"));
+    assert_none(thirty.filter(|row| !known.contains(row.as_str())).map(no_row));
+}
+
+#[test]
+fn a_table_of_faults_that_the_bench_did_not_write_is_refused() {
+    let page = |table: &str| format!("{}{table}{}", table::BEGIN, table::END);
+    assert_eq!(fault_complaints(&page("| F-01 | held |\n"), "| F-01 | held |\n").len(), 0);
+    assert_eq!(fault_complaints(&page("| F-01 | held |\n"), "| F-01 | VIOLATED |\n").len(), 1);
+    assert_eq!(fault_complaints("no marks", "").len(), 1);
+}
+
+#[test]
 fn every_link_leads_somewhere() {
     let root = root();
     assert_none(
@@ -252,6 +272,13 @@ fn picture_complaints(page: &str, printed: &str) -> Vec<String> {
     let wanted = format!("<!-- topology -->\n```text\n{printed}```\n<!-- /topology -->\n");
     let complaint = || format!("ARCHITECTURE.md: between the marks of the topology belongs\n{wanted}");
     if page.contains(&wanted) { Vec::new() } else { vec![complaint()] }
+}
+
+fn fault_complaints(readme: &str, wanted: &str) -> Vec<String> {
+    let complaint =
+        || "README.md: the table of faults is not the bench's; `chaos table --readme` puts it in".to_owned();
+    let same = table::put_into(readme, wanted).is_some_and(|page| page == readme);
+    if same { Vec::new() } else { vec![complaint()] }
 }
 
 fn missing_values(shown: &Table, known: &Table) -> Vec<String> {

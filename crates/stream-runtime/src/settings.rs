@@ -83,10 +83,12 @@ pub struct Guards {
     pub offsets_in_transaction: bool,
     /// Who takes a partition over ends the transaction that its last owner left open.
     pub end_last_owner: bool,
+    /// A producer that came into doubt is not used for another transaction.
+    pub replace_producer: bool,
 }
 
 impl Default for Guards {
     fn default() -> Self {
-        Self { fence: true, offsets_in_transaction: true, end_last_owner: true }
+        Self { fence: true, offsets_in_transaction: true, end_last_owner: true, replace_producer: true }
     }
 }

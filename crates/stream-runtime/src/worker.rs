@@ -437,7 +437,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         self.apply(&changed, &trailers)?;
         self.reached(Step::Applied);
         self.measure(draining, committing, applying);
-        if committed == Committed::ReplaceProducer {
+        if committed == Committed::ReplaceProducer && settings.guards.replace_producer {
             return Err(
                 BrokerError::Doubt("the connection to the coordinator was in trouble".to_owned()).into()
             );

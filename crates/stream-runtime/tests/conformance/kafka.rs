@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chaos::cluster::Cluster;
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::broker::{Broker as _, NewTopic, TransactionalProducer as _};
 
-use crate::cluster::Cluster;
 use crate::harness::{Harness, fresh, output};
 
 /// Apache Kafka, one node for all checks: they use topics, groups and ids of their own.

@@ -6,8 +6,6 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-#[path = "../../../../deploy/kafka/cluster.rs"]
-mod cluster;
 mod groups;
 mod harness;
 mod kafka;

@@ -1,10 +1,13 @@
+//! Files of real clickstream that lie beside the project.
+
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::cluster::root;
+use crate::cluster::root;
 
 /// A file of real clickstream that lies beside the project; `None`, said aloud, where it does not.
-pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn shared(name: &str) -> Option<PathBuf> {
     let beside = root().join("../shared/data");
     let folder = std::env::var_os("SHARED_DATA").map_or(beside, PathBuf::from);
     let path = folder.join(name);
@@ -20,11 +23,13 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
 }
 
 /// An hour of a real shop: 96 169 rows.
-pub(crate) fn one_hour() -> Option<PathBuf> {
+#[must_use]
+pub fn one_hour() -> Option<PathBuf> {
     shared("alibaba-userbehavior/onehour_96k.csv")
 }
 
 /// Ten days of 114 customers: 10 000 rows, not in time order.
-pub(crate) fn ten_days() -> Option<PathBuf> {
+#[must_use]
+pub fn ten_days() -> Option<PathBuf> {
     shared("alibaba-userbehavior/hotitems_10k.csv")
 }

@@ -1,0 +1,94 @@
+//! A broker that takes little, or not all.
+
+use std::time::Duration;
+
+use super::kills::{FRONT, SOON};
+use crate::crew::Crew;
+use crate::feed::Feed;
+use crate::oracle::judge;
+use crate::shop::wait;
+use crate::stage::Stage;
+use crate::tried::Tried;
+use crate::worker::{Fate, Worker};
+
+const CONFIGS: &str = "kafka.admin.ConfigCommand";
+const ACLS: &str = "kafka.admin.AclCommand";
+/// Lets everybody do what no rule forbids.
+const AUTHORIZER: &str = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+                          allow.everyone.if.no.acl.found=true";
+/// Memory that may grow under a quota, in bytes.
+const GROWTH: u64 = 64 << 20;
+
+/// F-16: the broker takes a megabyte a second, also of each retry.
+pub(super) fn quota(stage: &mut Stage, number: usize) -> Tried {
+    let events = stage.size(60_000, 8_000);
+    let input = stage.clicks(1_600 + number as u64, events);
+    let reference = stage.reference(&input);
+    stage.clear();
+    let cluster = stage.cluster(1);
+    let rate = if events > 10_000 { "1000000" } else { "400000" };
+    let mut tried = Tried { events, faults: 1, ..Tried::default() };
+    let shop = stage.shop(&cluster, &[SOON[1], ("TRANSACTIONS__SESSION_TIMEOUT", "6s")]);
+    let free = memory_of_a_run(stage, &input);
+    Feed::start(&shop, &cluster.bootstrap, input.records(), usize::MAX).finish();
+    let quota = format!("producer_byte_rate={rate}");
+    let _ = cluster
+        .tool(CONFIGS, &["--alter", "--add-config", &quota, "--entity-type", "clients", "--entity-default"]);
+    let mut crew = Crew::start(&shop, &["ingest", "profile-updater"], number as u64, 0);
+    shop.finish_front(|| crew.look());
+    let grown = peak(&crew).saturating_sub(free);
+    tried.remark(format!("{} MiB more memory than without the quota", grown >> 20));
+    tried.meets(grown <= GROWTH, || format!("{} MiB more memory instead of 64", grown >> 20));
+    crew.account(u64::MAX, &mut tried);
+    judge(&shop, &reference, &FRONT, &mut tried);
+    crew.end();
+    stage.clear();
+    tried
+}
+
+/// The most memory of a worker that nothing holds back.
+fn memory_of_a_run(stage: &mut Stage, input: &crate::stage::Input) -> u64 {
+    let cluster = stage.cluster(1);
+    let shop = stage.shop(&cluster, &[]);
+    Feed::start(&shop, &cluster.bootstrap, input.records(), usize::MAX).finish();
+    let mut crew = Crew::start(&shop, &["ingest", "profile-updater"], 0, 0);
+    shop.finish_front(|| crew.look());
+    let most = peak(&crew);
+    crew.end();
+    most
+}
+
+fn peak(crew: &Crew<'_>) -> u64 {
+    crew.workers().map(Worker::peak_memory).max().unwrap_or_default()
+}
+
+/// F-29: nobody may write dead letters. The run stops, or stands still and says so; when it may again, it goes on.
+pub(super) fn no_dead_letters(stage: &mut Stage, number: usize) -> Tried {
+    let input = stage.clicks(2_900 + number as u64, 4_000);
+    let mut text = std::fs::read_to_string(&input.path).unwrap();
+    text.insert_str(0, "not,a,click\n");
+    std::fs::write(&input.path, text).unwrap();
+    let reference = stage.reference(&input);
+    let cluster = stage.cluster_with(1, AUTHORIZER);
+    let shop = stage.shop(&cluster, &[SOON[0], SOON[1]]);
+    let mut tried = Tried { events: input.events, faults: 1, ..Tried::default() };
+    Feed::start(&shop, &cluster.bootstrap, input.records(), usize::MAX).finish();
+    let topic = shop.topic("dead-letters");
+    let rule = ["--deny-principal", "User:ANONYMOUS", "--operation", "Write", "--topic", &topic];
+    let _ = cluster.tool(ACLS, &[&["--add"], &rule[..]].concat());
+    let mut worker = Worker::start_as("ingest", &shop, "a", &Fate::default());
+    wait("it stops or complains", || worker.has_ended() || worker.said().contains("dead-letters"));
+    std::thread::sleep(Duration::from_secs(3));
+    let (ended, said) = (worker.ended(), worker.said());
+    let complains = said.to_lowercase().contains("authoriz") || said.contains("dead-letters");
+    tried.holds(complains, || format!("it is silent about it: {}", said.lines().last().unwrap_or_default()));
+    tried.meets(ended.is_some(), || "it tries again and again instead of stopping".to_owned());
+    tried.holds(shop.records("dead-letters").is_empty(), || "somebody wrote a dead letter".to_owned());
+    let _ = cluster.tool(ACLS, &[&["--remove", "--force"], &rule[..]].concat());
+    drop(worker);
+    let worker = Worker::start(&shop, "a", &Fate::default());
+    shop.finish(|| {});
+    judge(&shop, &reference, &FRONT, &mut tried);
+    worker.end();
+    tried
+}
