@@ -21,6 +21,7 @@ use crate::pipeline::Roles;
 use crate::problem::Problem;
 use crate::read::{Records, Until};
 use crate::run::run;
+use crate::simulate::Simulate;
 use crate::tap::Tap;
 use crate::{check, demo, explain, generate, load, profile, speaking, story, topics, topology};
 
@@ -95,6 +96,9 @@ enum Command {
         #[arg(long)]
         truth: Option<PathBuf>,
     },
+    /// Run seeds of a simulated cluster in which whatever can go wrong does; exit code 1 if anything came of it
+    #[command(after_help = "Example:\n  paczek simulate --seeds 0..200000 --resume seeds.txt")]
+    Simulate(Simulate),
     /// Run all processors in this process, on Kafka
     #[command(after_help = "Example:\n  paczek run --config paczek.toml")]
     Run,
@@ -174,7 +178,12 @@ enum Command {
 impl Command {
     /// From which level on it logs, unless somebody says otherwise: the demo speaks for itself.
     fn level(&self) -> &'static str {
-        if matches!(self, Self::Demo { .. }) { "warn" } else { "info" }
+        match self {
+            Self::Demo { .. } => "warn",
+            // Simulated workers are in doubt all the time.
+            Self::Simulate(_) => "off",
+            _ => "info",
+        }
     }
 }
 
@@ -248,6 +257,7 @@ impl Arguments {
                 };
                 Ok(generate::generate(options, truth.as_deref())?)
             }
+            Command::Simulate(simulate) => self.simulate(simulate),
             Command::Run => Ok(run(&self.config()?, Roles::All, hooks)?),
             Command::Ingest => Ok(run(&self.config()?, Roles::Ingest, hooks)?),
             Command::ProfileUpdater => Ok(run(&self.config()?, Roles::ProfileUpdater, hooks)?),
@@ -286,6 +296,15 @@ impl Arguments {
             print(&verified.describe())?;
         }
         holds(verified)
+    }
+
+    fn simulate(&self, simulate: &Simulate) -> anyhow::Result<()> {
+        let told = simulate.run()?;
+        self.print(&told, |told| told.describe())?;
+        match told.holds() {
+            true => Ok(()),
+            false => Err(Problem::Failed("not every seed came out as it should".to_owned()).into()),
+        }
     }
 
     fn check(&self) -> anyhow::Result<()> {

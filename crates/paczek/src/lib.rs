@@ -25,6 +25,7 @@ mod registry;
 #[cfg(test)]
 mod rehearsal;
 mod run;
+mod simulate;
 mod speaking;
 mod story;
 mod tap;

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::problem::Problem;
 use crate::processors::{
     ITEM_MODELS, IngestProcessor, ModelTable, Origins, ProfileProcessor, RecommenderProcessor, SPEAKING,
-    Speaking, Target,
+    Speaking, Target, TimeGuards,
 };
 use crate::registry::Registry;
 use crate::speaking::tenants;
@@ -69,6 +69,7 @@ impl Topology {
             updates: target("profile-updates"),
             sessions: target("sessions"),
             dead_letters: target("dead-letters"),
+            guards: TimeGuards::default(),
         };
         let count = |name: &str| partitions.count(&config.topic(name));
         let item_models =

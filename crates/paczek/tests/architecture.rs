@@ -31,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "simulator",
         ],
     ),
-    ("simulator", &["events"]),
+    ("simulator", &["events", "state-store", "stream-runtime"]),
     ("chaos", &["events", "ingest", "paczek", "stream-runtime"]),
     (
         "benches",

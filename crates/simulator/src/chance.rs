@@ -10,6 +10,7 @@ pub(crate) enum Purpose {
     Plan,
     Acts,
     Noise,
+    Schedule,
 }
 
 /// Whole numbers from a seed. No fractions: those may be rounded differently elsewhere.

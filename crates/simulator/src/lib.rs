@@ -1,8 +1,9 @@
-//! A shop that never was: its clickstream, made from a seed, and the truth about it.
+//! Worlds that never were, made from a seed: a shop's clickstream and the truth about it, and a cluster in which
+//! whatever can go wrong does.
 //!
 //! Knows: a catalogue, people, visits and how each is meant to end; the noise of real trackers; Segment's
-//! JSON; which carts were truly abandoned.
-//! Must not know: Kafka, RocksDB, Avro, tokio, a clock; how the pipeline finds an abandoned cart.
+//! JSON; which carts were truly abandoned; workers on a log in memory under one schedule, their disks, crashes.
+//! Must not know: Kafka, RocksDB, Avro, tokio, this machine's clock; how the pipeline finds an abandoned cart.
 //!
 //! The truth comes first. For each visit its ending is written down, then the events that lead there, then
 //! the noise. So what a pipeline noticed is held against an intention, not against a second pipeline.
@@ -13,6 +14,7 @@ mod acts;
 mod bots;
 mod catalogue;
 mod chance;
+pub mod cluster;
 mod generator;
 mod names;
 mod noise;

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{Row, Size, StateStore, StoreError, Timer, WriteBatch};
 
 /// A store that lasts as long as the process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     rows: BTreeMap<Vec<u8>, Row>,
     timers: BTreeSet<Timer>,

@@ -33,6 +33,7 @@ pub use partitioner::partition_for;
 pub use processor::{Context, Failure, Outputs, Processor, TaskTime};
 pub use queries::{Answer, Queries};
 pub use record::{Header, Output, SourceRecord};
+pub use restore::absorbed;
 pub use settings::{Guards, Standby, StartFrom, WorkerSettings};
 pub use stream_time::StreamTime;
 pub use task::{Start, Task};

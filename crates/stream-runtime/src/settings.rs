@@ -83,12 +83,23 @@ pub struct Guards {
     pub offsets_in_transaction: bool,
     /// Who takes a partition over ends the transaction that its last owner left open.
     pub end_last_owner: bool,
+    /// A changelog counts up to its last trailer, and the trailer says where to go on reading.
+    pub trailer: bool,
+    /// The state stores learn of a transaction once it has committed.
+    pub state_after_commit: bool,
     /// A producer that came into doubt is not used for another transaction.
     pub replace_producer: bool,
 }
 
 impl Default for Guards {
     fn default() -> Self {
-        Self { fence: true, offsets_in_transaction: true, end_last_owner: true, replace_producer: true }
+        Self {
+            fence: true,
+            offsets_in_transaction: true,
+            end_last_owner: true,
+            trailer: true,
+            state_after_commit: true,
+            replace_producer: true,
+        }
     }
 }

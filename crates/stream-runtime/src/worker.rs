@@ -428,13 +428,18 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             self.put_offsets(&offsets)?;
             self.reached(Step::OffsetsSent);
         }
+        if !settings.guards.state_after_commit {
+            self.apply(&changed, &trailers)?;
+        }
         let committed = self.producer.commit()?;
         self.reached(Step::Committed);
         if !settings.guards.offsets_in_transaction {
             self.membership.commit_outside(&offsets)?;
         }
         let applying = Instant::now();
-        self.apply(&changed, &trailers)?;
+        if settings.guards.state_after_commit {
+            self.apply(&changed, &trailers)?;
+        }
         self.reached(Step::Applied);
         self.measure(draining, committing, applying);
         if committed == Committed::ReplaceProducer && settings.guards.replace_producer {

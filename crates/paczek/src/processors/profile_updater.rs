@@ -25,6 +25,22 @@ pub(crate) struct ProfileProcessor {
     pub(crate) updates: Target,
     pub(crate) sessions: Target,
     pub(crate) dead_letters: Target,
+    pub(crate) guards: TimeGuards,
+}
+
+/// What holds up that time is never guessed. A twin test takes each away; the configuration cannot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeGuards {
+    /// Stream time is that of the slowest origin.
+    pub(crate) slowest_origin: bool,
+    /// Ingest says what is LATE, by the raw partition.
+    pub(crate) late_by_partition: bool,
+}
+
+impl Default for TimeGuards {
+    fn default() -> Self {
+        Self { slowest_origin: true, late_by_partition: true }
+    }
 }
 
 /// The origin partitions of a source, declared at start.
@@ -52,9 +68,8 @@ impl Processor for ProfileProcessor {
 
     /// An event exactly as old as the lateness is not late, so what is settled ends one millisecond before.
     fn settled(&self, time: &StreamTime) -> i64 {
-        let settled = |origins: &Origins| {
-            EventTime(time.of(&origins.source, origins.partitions)).minus(origins.lateness + 1).0
-        };
+        let settled =
+            |origins: &Origins| EventTime(self.time_of(origins, time)).minus(origins.lateness + 1).0;
         self.origins.iter().map(settled).min().unwrap_or(i64::MIN)
     }
 
@@ -114,7 +129,7 @@ impl ProfileProcessor {
         event: &events::Event,
         context: &mut Context<'_, Self>,
     ) -> Result<(), Failure> {
-        let late = record.header(headers::LATE).is_some();
+        let late = self.is_late(record, event, context.time());
         let arrival = Arrival { late, settled: EventTime(context.settled()) };
         let Some(key) = event.profile_key() else {
             return self.refuse(
@@ -140,7 +155,25 @@ impl ProfileProcessor {
 
     fn clickstream_time(&self, time: &StreamTime) -> i64 {
         let origins = self.origins.iter().find(|origins| origins.source == CLICKSTREAM);
-        time.of(CLICKSTREAM, origins.map_or(0, |origins| origins.partitions))
+        origins.map_or(i64::MIN, |origins| self.time_of(origins, time))
+    }
+
+    fn time_of(&self, origins: &Origins, time: &StreamTime) -> i64 {
+        if self.guards.slowest_origin {
+            return time.of(&origins.source, origins.partitions);
+        }
+        let heard = (0..origins.partitions).filter_map(|partition| time.origin(&origins.source, partition));
+        heard.max().unwrap_or(i64::MIN)
+    }
+
+    fn is_late(&self, record: &SourceRecord, event: &events::Event, time: &mut StreamTime) -> bool {
+        if self.guards.late_by_partition {
+            return record.header(headers::LATE).is_some();
+        }
+        let key = event.profile_key().map_or_else(String::new, |key| format!("newest/{key}"));
+        note(&key, event.event_time.0, time);
+        let lateness = self.origins.first().map_or(0, |origins| origins.lateness);
+        time.origin(&key, 0).is_some_and(|newest| event.event_time < EventTime(newest).minus(lateness))
     }
 
     /// Moves the time that the readers of `sessions` are told. It never falls and never ends, so that no entry
@@ -236,6 +269,7 @@ mod tests {
             updates: target(),
             sessions: target(),
             dead_letters: target(),
+            guards: TimeGuards::default(),
         }
     }
 

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 pub use clock::MemoryClock;
 pub use groups::MemoryFence;
 pub use membership::MemoryMembership;
-pub use producer::MemoryProducer;
+pub use producer::{CommitRequest, MemoryProducer};
 pub use reader::MemoryReader;
 
 use super::{Broker, BrokerError, Extent, GroupSettings, NewTopic, ProducerSettings, TopicState};
@@ -93,6 +93,24 @@ impl MemoryBroker {
     /// Lets go of a partition's committed records before an offset; it begins there from then on.
     pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
         self.shared.ask(|state| state.log(topic, partition).map(|log| log.delete_before(before)).ok());
+    }
+
+    /// From now on the decision about a transaction and the markers that tell it to each partition and to its
+    /// groups are apart: a marker waits until it is written by [`MemoryBroker::write_marker`], or its producer
+    /// begins anew. With `false` all that wait are written.
+    pub fn hold_markers(&self, hold: bool) {
+        self.shared.ask(|state| state.hold_markers(hold));
+    }
+
+    /// How many markers wait.
+    #[must_use]
+    pub fn held_markers(&self) -> usize {
+        self.shared.ask(|state| state.markers.len())
+    }
+
+    /// Writes one of the markers that wait, counting from 0; nothing if there is none.
+    pub fn write_marker(&self, number: usize) {
+        self.shared.ask(|state| state.write_marker(number));
     }
 
     /// Compacts a compacted topic now: of what is committed, the newest record of each key stays.

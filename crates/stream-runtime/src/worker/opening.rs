@@ -188,6 +188,9 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
             }
             reads += 1;
         }
+        if !settings.guards.trailer {
+            copy.take_torn(user).map_err(|source| failed(settings, source))?;
+        }
         copy.settle(user).map_err(|source| failed(settings, source))?;
         let (processor, records) = (settings.processor.as_str(), copy.records() - before);
         tracing::info!(processor, partition, records, "task opened");
@@ -215,11 +218,12 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     /// After the changelog's last transaction; where there is none, at the group's offset or the beginning.
     fn start(&self, partition: i32, group: Option<i64>, mark: Option<&Mark>) -> Result<Start, RuntimeError> {
         let settings = self.given.settings;
+        let mark = mark.filter(|_| settings.guards.trailer);
         let Some(trailer) = mark.map(|mark| mark.trailer.clone()) else {
             return Ok(Start::At(self.first_offset(partition, group)?));
         };
         if !settings.guards.offsets_in_transaction {
-            return Ok(Start::At(self.first_offset(partition, group)?));
+            return Ok(Start::Reset(trailer, self.first_offset(partition, group)?));
         }
         let known = trailer.input().filter(|input| *input != &*self.input);
         if let Some(known) = known {
@@ -239,9 +243,11 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     }
 
     fn first_offset(&self, partition: i32, group: Option<i64>) -> Result<i64, RuntimeError> {
-        let settings = self.given.settings;
+        let (settings, guards) = (self.given.settings, self.given.settings.guards);
         match group {
-            Some(offset) if !settings.guards.offsets_in_transaction || settings.accept_reset => Ok(offset),
+            Some(offset) if !guards.offsets_in_transaction || !guards.trailer || settings.accept_reset => {
+                Ok(offset)
+            }
             Some(group) => Err(self.group_ahead(partition, group, 0)),
             None => Ok(self.given.broker.start_offset(&self.input, partition, settings.start_from)?),
         }

@@ -17,6 +17,26 @@ pub struct MemoryProducer {
     marked: BTreeMap<usize, i64>,
 }
 
+/// See [`MemoryProducer::commit_request`].
+pub struct CommitRequest {
+    shared: Arc<Shared>,
+    session: Session,
+}
+
+impl CommitRequest {
+    /// It arrives. True if it ended a transaction.
+    ///
+    /// # Errors
+    /// When its producer has been fenced.
+    pub fn arrive(self) -> Result<bool, BrokerError> {
+        self.shared.ask(|state| {
+            let open = state.is_open(self.session);
+            state.commit(self.session)?;
+            Ok(open)
+        })
+    }
+}
+
 /// Where a producer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -30,6 +50,13 @@ impl MemoryProducer {
     pub(super) fn new(shared: &Arc<Shared>, settings: &ProducerSettings) -> Self {
         let session = shared.ask(|state| state.init_producer(settings));
         Self { shared: Arc::clone(shared), session, stage: Stage::Ready, marked: BTreeMap::new() }
+    }
+
+    /// A request to commit as it may linger in the network: whenever it arrives, it ends what its producer then
+    /// has open. Apache Kafka's client knows no newer protocol, which would tell one transaction from the next.
+    #[must_use]
+    pub fn commit_request(&self) -> CommitRequest {
+        CommitRequest { shared: Arc::clone(&self.shared), session: self.session }
     }
 
     /// Asks for something that is possible at one stage only; a failure leaves the producer in doubt.

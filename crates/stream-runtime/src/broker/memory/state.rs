@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::groups::Group;
 use super::log::Log;
-use super::transactions::Producer;
+use super::transactions::{Marker, Producer};
 use crate::broker::{BrokerError, NewTopic, TopicState};
 
 /// All that the broker knows.
@@ -13,6 +13,9 @@ pub(super) struct State {
     pub(super) topics: BTreeMap<Arc<str>, Topic>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) producers: Vec<Producer>,
+    /// What has been decided and not been told yet, oldest first.
+    pub(super) markers: Vec<Marker>,
+    pub(super) holds_markers: bool,
     /// Counts transactions, members and readers: a number is never given twice.
     pub(super) numbered: u64,
     /// Nothing runs out before this time.
@@ -48,6 +51,8 @@ impl State {
             topics: BTreeMap::new(),
             groups: BTreeMap::new(),
             producers: Vec::new(),
+            markers: Vec::new(),
+            holds_markers: false,
             numbered: 0,
             next_deadline: i64::MAX,
             stirred: false,

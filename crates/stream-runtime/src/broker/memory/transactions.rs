@@ -24,6 +24,18 @@ struct Transaction {
     offsets: BTreeMap<GroupPartition, i64>,
 }
 
+/// What tells a partition, or the groups, how a transaction has ended.
+pub(super) struct Marker {
+    producer: usize,
+    committed: bool,
+    tells: Told,
+}
+
+enum Told {
+    Partition(Arc<str>, i32, u64),
+    Groups(BTreeMap<GroupPartition, i64>),
+}
+
 /// A group, a topic and a partition of that.
 type GroupPartition = (String, String, i32);
 
@@ -51,6 +63,7 @@ impl State {
             self.producers.len() - 1
         });
         self.fence(producer);
+        self.write_markers_of(producer);
         let entry = &mut self.producers[producer];
         entry.timeout = millis(settings.transaction_timeout);
         Session { producer, epoch: entry.epoch }
@@ -68,6 +81,7 @@ impl State {
     /// Writes a record in the open transaction; its offset.
     pub(super) fn append(&mut self, session: Session, output: &Output) -> Result<i64, BrokerError> {
         self.check(session)?;
+        self.write_markers_of(session.producer);
         let number = self.transaction(session).number;
         let now = self.now;
         let missing = || {
@@ -101,6 +115,7 @@ impl State {
     ) -> Result<(), BrokerError> {
         self.check(session)?;
         self.check_fence(fence)?;
+        self.write_markers_of(session.producer);
         let staged = &mut self.transaction(session).offsets;
         for (partition, offset) in offsets {
             staged.insert((fence.group.clone(), topic.to_owned(), *partition), *offset);
@@ -115,11 +130,42 @@ impl State {
         Ok(())
     }
 
-    /// Whether an open transaction holds an offset of the group for this partition.
+    /// Whether the session has a transaction open.
+    pub(super) fn is_open(&self, session: Session) -> bool {
+        self.producers[session.producer].open.is_some()
+    }
+
+    /// Whether a transaction that is open, or whose end has not been told, holds an offset of the group for this
+    /// partition.
     pub(super) fn is_unstable(&self, group: &str, topic: &str, partition: i32) -> bool {
-        let mut staged = self.producers.iter().filter_map(|producer| producer.open.as_ref());
+        let open = self.producers.iter().filter_map(|producer| Some(&producer.open.as_ref()?.offsets));
+        let untold = self.markers.iter().filter_map(|marker| match &marker.tells {
+            Told::Groups(offsets) => Some(offsets),
+            Told::Partition(..) => None,
+        });
         let concerned = (group.to_owned(), topic.to_owned(), partition);
-        staged.any(|open| open.offsets.contains_key(&concerned))
+        open.chain(untold).any(|offsets| offsets.contains_key(&concerned))
+    }
+
+    pub(super) fn hold_markers(&mut self, hold: bool) {
+        self.holds_markers = hold;
+        while !hold && !self.markers.is_empty() {
+            self.write_marker(0);
+        }
+    }
+
+    pub(super) fn write_marker(&mut self, number: usize) {
+        if number < self.markers.len() {
+            let marker = self.markers.remove(number);
+            self.write(marker);
+        }
+    }
+
+    /// A producer goes on only once all have been told how its last transaction ended.
+    fn write_markers_of(&mut self, producer: usize) {
+        while let Some(number) = self.markers.iter().position(|marker| marker.producer == producer) {
+            self.write_marker(number);
+        }
     }
 
     pub(super) fn abort_timed_out(&mut self) {
@@ -149,22 +195,40 @@ impl State {
 
     fn end_transaction(&mut self, producer: usize, committed: bool) {
         let Some(ended) = self.producers[producer].open.take() else { return };
-        for (topic, partition) in ended.partitions {
-            let Some(topic) = self.topics.get_mut(&topic) else { continue };
-            let compacts = topic.compacts;
-            let Some(log) = topic.log(partition) else { continue };
-            log.finish(ended.number, committed);
-            if compacts {
-                log.compact_if_dirty();
+        let partitions = ended.partitions.into_iter();
+        let partitions = partitions.map(|(topic, partition)| Told::Partition(topic, partition, ended.number));
+        for tells in partitions.chain([Told::Groups(ended.offsets)]) {
+            let marker = Marker { producer, committed, tells };
+            if self.holds_markers {
+                self.markers.push(marker);
+            } else {
+                self.write(marker);
             }
         }
-        if committed {
-            for ((group, topic, partition), offset) in ended.offsets {
-                let group = self.groups.entry(group).or_default();
-                group.committers.insert((topic.clone(), partition), self.producers[producer].id.clone());
-                group.offsets.insert((topic, partition), offset);
+    }
+
+    fn write(&mut self, Marker { producer, committed, tells }: Marker) {
+        match tells {
+            Told::Partition(topic, partition, number) => self.finish(&topic, partition, number, committed),
+            Told::Groups(offsets) if committed => {
+                for ((group, topic, partition), offset) in offsets {
+                    let group = self.groups.entry(group).or_default();
+                    group.committers.insert((topic.clone(), partition), self.producers[producer].id.clone());
+                    group.offsets.insert((topic, partition), offset);
+                }
             }
+            Told::Groups(_) => {}
         }
         self.stirred = true;
+    }
+
+    fn finish(&mut self, topic: &str, partition: i32, number: u64, committed: bool) {
+        let Some(topic) = self.topics.get_mut(topic) else { return };
+        let compacts = topic.compacts;
+        let Some(log) = topic.log(partition) else { return };
+        log.finish(number, committed);
+        if compacts {
+            log.compact_if_dirty();
+        }
     }
 }
