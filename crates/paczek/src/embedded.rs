@@ -62,7 +62,9 @@ impl Embedded {
         directory: &Path,
         hooks: Hooks,
     ) -> Result<Self, Problem> {
-        let topology = Topology::of(config, &Partitions { of: broker.topics() })?;
+        let partitions = Partitions { of: broker.topics() };
+        partitions.check_spread(broker, config)?;
+        let topology = Topology::of(config, &partitions)?;
         let held = StateDirectory::hold(directory, || uuid::Uuid::new_v4().to_string())?;
         let stop = Arc::new(AtomicBool::new(false));
         let (item_models, speaking) = (Arc::clone(&topology.item_models), Arc::clone(&topology.speaking));

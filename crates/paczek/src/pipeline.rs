@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use state_store::{RocksOptions, RocksStore, StateStore, StoreError};
+use state_store::{RocksOptions, StateStore, StoreError, open_sound};
 use stream_runtime::broker::Broker;
 use stream_runtime::{
-    GlobalTable, GlobalWorker, Guards, Health, Metrics, Observer, Processor, RuntimeError, SystemClock,
-    Worker, WorkerSettings, run_global, run_worker,
+    GlobalTable, GlobalWorker, Guards, Health, Metric, Metrics, Observer, Processor, SystemClock, Worker,
+    WorkerSettings, run_global, run_worker,
 };
 
 use crate::config::Config;
@@ -186,7 +186,7 @@ impl<'a, B: Broker + Sync> Pipeline<'a, B> {
         health: &Health,
     ) -> Result<(), Problem> {
         let settings = self.settings(node, number)?;
-        let open_store = |partition| self.open_store(&self.store(&node.name, partition));
+        let open_store = |partition| self.open_store(&node.name, partition, &observed.metrics);
         Ok(run_worker(&Worker {
             broker: self.broker,
             processor: &node.processor,
@@ -200,7 +200,7 @@ impl<'a, B: Broker + Sync> Pipeline<'a, B> {
     }
 
     fn follow_sessions(&self, observed: &Observed, health: &Health) -> Result<(), Problem> {
-        let store = self.open_cache(&self.store(ITEM_MODELS, 0)).map_err(RuntimeError::from)?;
+        let store = self.open_store(ITEM_MODELS, 0, &observed.metrics)?;
         self.follow(&*self.topology.item_models, (ITEM_MODELS, "sessions"), Some(store), observed, health)
     }
 
@@ -232,22 +232,24 @@ impl<'a, B: Broker + Sync> Pipeline<'a, B> {
         self.directory.join(name).join(partition.to_string())
     }
 
-    /// A store that holds nothing but what its topic gives once more: a damaged one is thrown away.
-    fn open_cache(&self, path: &Path) -> Result<Box<dyn StateStore>, StoreError> {
-        let opened = self.open_store(path).and_then(|store| store.position().map(|_| store));
-        match opened {
-            Err(error) if !error.is_held_here() => {
-                tracing::warn!(%error, "this store is thrown away and built anew from its topic");
-                // What cannot be removed is told of when it is opened once more.
-                let _ = std::fs::remove_dir_all(path);
-                self.open_store(path)
-            }
-            opened => opened,
+    /// A store holds nothing but what its topic gives once more: a damaged one is set aside.
+    fn open_store(
+        &self,
+        name: &str,
+        partition: i32,
+        metrics: &Metrics,
+    ) -> Result<Box<dyn StateStore>, StoreError> {
+        let opened = open_sound(&self.store(name, partition), &self.rocks)?;
+        if let Some(aside) = opened.set_aside {
+            tracing::warn!(
+                processor = name,
+                partition,
+                ?aside,
+                "a damaged store is set aside and built anew"
+            );
+            metrics.add(Metric::StoresSetAside, &[name], 1);
         }
-    }
-
-    fn open_store(&self, path: &Path) -> Result<Box<dyn StateStore>, StoreError> {
-        Ok(Box::new(RocksStore::open(path, &self.rocks)?))
+        Ok(Box::new(opened.store))
     }
 
     fn settings<P>(&self, node: &Node<P>, number: usize) -> Result<WorkerSettings, Problem> {

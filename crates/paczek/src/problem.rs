@@ -37,6 +37,12 @@ pub enum Problem {
         /// Why.
         reason: String,
     },
+    /// A topic is not there any more.
+    #[error("{0}")]
+    TopicGone(String),
+    /// State was made with another number of partitions.
+    #[error("{0}")]
+    OtherPartitions(String),
     /// A file cannot be read.
     #[error("{path} cannot be read")]
     File {
@@ -48,6 +54,9 @@ pub enum Problem {
     /// The state directory or what is in it.
     #[error("{0}")]
     State(String),
+    /// The disk of the state directory is full.
+    #[error("{0}")]
+    DiskFull(String),
     /// Anything else that went wrong on the way.
     #[error("{0}")]
     Failed(String),
@@ -61,9 +70,10 @@ impl Problem {
             Self::Failed(_) => 1,
             Self::Config(_) | Self::File { .. } => 2,
             Self::Unreachable(_) => 3,
-            Self::MissingTopic { .. } => 4,
-            Self::PartitionCount { .. } => 5,
+            Self::MissingTopic { .. } | Self::TopicGone(_) => 4,
+            Self::PartitionCount { .. } | Self::OtherPartitions(_) => 5,
             Self::State(_) => 6,
+            Self::DiskFull(_) => 7,
         }
     }
 }
@@ -80,13 +90,23 @@ impl From<BrokerError> for Problem {
 
 impl From<RuntimeError> for Problem {
     fn from(error: RuntimeError) -> Self {
+        if let Some(error @ StoreError::Full { .. }) = error.store_error() {
+            return Self::DiskFull(error.to_string());
+        }
         match error {
             RuntimeError::Broker(error) => error.into(),
             RuntimeError::Processor { ref source, .. } if source.is::<StoreError>() => {
                 Self::State(source.to_string())
             }
             RuntimeError::Processor { .. } => Self::Failed(error.to_string()),
+            RuntimeError::TopicGone(_) => Self::TopicGone(error.to_string()),
+            RuntimeError::OtherPartitions { .. } => Self::OtherPartitions(error.to_string()),
             RuntimeError::Store(_)
+            | RuntimeError::OtherPartitioner { .. }
+            | RuntimeError::InputLost { .. }
+            | RuntimeError::ChangelogCut { .. }
+            | RuntimeError::OtherChangelog { .. }
+            | RuntimeError::OtherVersion { .. }
             | RuntimeError::ChangelogLost { .. }
             | RuntimeError::OtherLog { .. }
             | RuntimeError::GroupAhead { .. } => Self::State(error.to_string()),
@@ -102,6 +122,6 @@ impl From<DirectoryError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::State(error.to_string())
+        RuntimeError::from(error).into()
     }
 }

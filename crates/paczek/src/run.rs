@@ -16,6 +16,7 @@ pub(crate) fn run(config: &Config, roles: Roles, hooks: &Hooks) -> Result<(), Pr
     let broker = KafkaBroker::new(&config.kafka.bootstrap, &config.kafka.properties)?;
     let partitions = Partitions::check(&broker, config)?;
     let topology = Topology::of(config, &partitions)?;
+    partitions.check_spread(&broker, config)?;
     check_retention(&broker, config)?;
     let directory = StateDirectory::hold(&config.state_dir, || uuid::Uuid::new_v4().to_string())?;
     tracing::info!(instance = directory.instance(), ?roles, "starting");

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use stream_runtime::broker::kafka::KafkaBroker;
-use stream_runtime::broker::{Broker as _, NewTopic, TopicState};
+use stream_runtime::broker::{Broker, NewTopic, TopicState};
+use stream_runtime::{RuntimeError, last_trailer};
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -244,6 +245,21 @@ impl Partitions {
         partitions.same(&config.topic("events"), &config.topic("profile-updater-changelog"))?;
         partitions.same(&config.topic("profile-updates"), &config.topic("recommender-changelog"))?;
         Ok(partitions)
+    }
+
+    /// Whether keys are still spread over as many partitions as when state was made. Whoever writes asks too: it
+    /// would put keys where their state is not.
+    pub(crate) fn check_spread<B: Broker>(&self, broker: &B, config: &Config) -> Result<(), Problem> {
+        for (input, name) in [("events", "profile-updater"), ("profile-updates", "recommender")] {
+            let (topic, changelog) = (config.topic(input), config.topic(&format!("{name}-changelog")));
+            let found = self.count(&topic);
+            // Every heartbeat goes to every partition, so the first has a trailer if any has.
+            let known = last_trailer(broker, &changelog, 0)?.and_then(|trailer| trailer.partitions);
+            if let Some(expected) = known.filter(|known| *known != found) {
+                return Err(RuntimeError::OtherPartitions { topic, changelog, found, expected }.into());
+            }
+        }
+        Ok(())
     }
 
     /// The partitions of a topic; 1 for one that is not part of the configuration.

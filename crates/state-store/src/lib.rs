@@ -3,12 +3,14 @@
 //! Knows: rows, keyed timers, positions, write batches; the only room that knows RocksDB.
 //! Must not know: items, customers, Kafka.
 
+mod damage;
 mod directory;
 mod load;
 mod memory;
 mod rocks;
 mod store;
 
+pub use damage::{Opened, open_sound};
 pub use directory::{DirectoryError, StateDirectory};
 pub use memory::MemoryStore;
 pub use rocks::{RocksOptions, RocksStore};

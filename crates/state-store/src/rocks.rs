@@ -7,6 +7,7 @@ use rocksdb::{
     Options, ReadOptions, WriteOptions,
 };
 
+use crate::damage::{at_open, at_work, note_damage};
 use crate::load::{Family, Load};
 use crate::{Row, Size, StateStore, StoreError, Timer, WriteBatch};
 
@@ -61,7 +62,7 @@ impl RocksStore {
         let families =
             FAMILIES.map(|(name, points)| ColumnFamilyDescriptor::new(name, family(options, points)));
         let db =
-            DB::open_cf_descriptors(&database(), path, families).map_err(|error| engine(path, &error))?;
+            DB::open_cf_descriptors(&database(), path, families).map_err(|error| at_open(path, &error))?;
         let mut store = Self { db, path: path.to_owned(), options: options.clone(), load: None };
         // Only now, since whoever has the store open is still loading it.
         if Load::was_interrupted(path) {
@@ -76,7 +77,7 @@ impl RocksStore {
         for (name, points) in FAMILIES {
             let dropped = self.db.drop_cf(name);
             let made = dropped.and_then(|()| self.db.create_cf(name, &family(&self.options, points)));
-            made.map_err(|error| engine(&self.path, &error))?;
+            made.map_err(|error| self.failed(&error))?;
         }
         Ok(())
     }
@@ -95,7 +96,7 @@ impl RocksStore {
     }
 
     fn failed(&self, error: &rocksdb::Error) -> StoreError {
-        engine(&self.path, error)
+        note_damage(&self.path, at_work(&self.path, error))
     }
 
     fn unwritable(&self, error: &io::Error) -> StoreError {
@@ -103,7 +104,19 @@ impl RocksStore {
     }
 
     fn malformed(&self) -> StoreError {
-        StoreError::Malformed { path: self.path.display().to_string() }
+        note_damage(&self.path, StoreError::Malformed { path: self.path.display().to_string() })
+    }
+
+    /// Every row, by key.
+    ///
+    /// # Errors
+    /// When the disk or its contents are damaged.
+    pub fn scan(&self, mut see: impl FnMut(&[u8], Row)) -> Result<(), StoreError> {
+        for entry in self.db.iterator_cf(self.family(ROWS)?, IteratorMode::Start) {
+            let (key, stored) = entry.map_err(|error| self.failed(&error))?;
+            see(&key, read_row(&stored).ok_or_else(|| self.malformed())?);
+        }
+        Ok(())
     }
 
     fn estimate(&self, property: &str) -> u64 {
@@ -216,6 +229,9 @@ fn database() -> Options {
     options.set_max_open_files(256);
     options.set_bytes_per_sync(1 << 20);
     options.set_keep_log_file_num(2);
+    // Rows, timers and position go to the disk together: whatever is lost of the log, none is ahead of another.
+    options.set_atomic_flush(true);
+    options.set_paranoid_checks(true);
     options
 }
 
@@ -238,10 +254,6 @@ fn unsynced() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(false);
     options
-}
-
-fn engine(path: &Path, error: &rocksdb::Error) -> StoreError {
-    StoreError::Engine { path: path.display().to_string(), reason: error.to_string() }
 }
 
 pub(crate) fn row_bytes(row: &Row) -> Vec<u8> {

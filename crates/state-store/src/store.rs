@@ -129,9 +129,7 @@ pub struct Size {
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The engine refused.
-    #[error(
-        "state store {path}: {reason}; if the directory is damaged, delete it: it is rebuilt from the changelog"
-    )]
+    #[error("state store {path}: {reason}")]
     Engine {
         /// The store's directory.
         path: String,
@@ -139,16 +137,38 @@ pub enum StoreError {
         reason: String,
     },
     /// A row is not in the form this version writes.
-    #[error(
-        "state store {path}: a row is not in the form this version writes; delete the directory: it is rebuilt from the changelog"
-    )]
+    #[error("state store {path}: a row is not in the form this version writes; {REBUILT}")]
     Malformed {
+        /// The store's directory.
+        path: String,
+    },
+    /// What is on the disk is not what was written there.
+    #[error("state store {path} is damaged: {reason}; {REBUILT}")]
+    Damaged {
+        /// The store's directory.
+        path: String,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The disk, or a limit set on it, has no room left.
+    #[error(
+        "state store {path}: no space is left on its disk; make room and start again, nothing that was committed is lost"
+    )]
+    Full {
         /// The store's directory.
         path: String,
     },
 }
 
+const REBUILT: &str = "it is set aside and rebuilt from the changelog when it is opened again";
+
 impl StoreError {
+    /// Whether the store is to be rebuilt: it is a cache of its changelog, and not a true one any more.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        matches!(self, Self::Malformed { .. } | Self::Damaged { .. })
+    }
+
     /// Whether this very process has the store open elsewhere.
     #[must_use]
     pub fn is_held_here(&self) -> bool {

@@ -149,8 +149,13 @@ fn a_directory_is_held_once_and_keeps_its_name() {
     let directory = tempfile::tempdir().unwrap();
     let held = StateDirectory::hold(directory.path(), || "first".into()).unwrap();
     let again = StateDirectory::hold(directory.path(), || "second".into());
-    assert!(matches!(again, Err(DirectoryError::InUse(_))));
+    let pid = std::process::id().to_string();
+    assert!(matches!(again, Err(DirectoryError::InUse { owner, .. }) if owner == pid));
     drop(held);
     let later = StateDirectory::hold(directory.path(), || "third".into()).unwrap();
     assert_eq!(later.instance(), "first");
+    drop(later);
+    std::fs::write(directory.path().join("layout"), "2").unwrap();
+    let newer = StateDirectory::hold(directory.path(), || "fourth".into());
+    assert!(matches!(newer, Err(DirectoryError::OtherLayout(_))));
 }

@@ -37,5 +37,7 @@ pub use restore::absorbed;
 pub use settings::{Guards, Standby, StartFrom, WorkerSettings};
 pub use stream_time::StreamTime;
 pub use task::{Start, Task};
-pub use trailer::{InputPosition, OriginPosition, TRAILER_KEY, Trailer, state_key, store_key};
-pub use worker::{Health, Worker, run_worker};
+pub use trailer::{
+    InputPosition, OriginPosition, TRAILER_KEY, Trailer, UnreadableTrailer, state_key, store_key,
+};
+pub use worker::{Health, Worker, last_trailer, run_worker};

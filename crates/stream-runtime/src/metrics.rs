@@ -40,6 +40,8 @@ pub enum Metric {
     StateRows,
     /// Bytes of the state store of a task.
     StateBytes,
+    /// Stores that were damaged, set aside, and rebuilt.
+    StoresSetAside,
     /// Event time of what a global table has taken and not learned yet.
     UnlearnedSeconds,
 }
@@ -54,7 +56,7 @@ enum Kind {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::RecordsTaken,
         Self::RecordsWritten,
         Self::DeadLetters,
@@ -72,6 +74,7 @@ impl Metric {
         Self::StateRows,
         Self::StateBytes,
         Self::UnlearnedSeconds,
+        Self::StoresSetAside,
     ];
 
     /// Its name as Prometheus sees it.
@@ -105,6 +108,7 @@ impl Metric {
             Self::TransactionPartSeconds => (Histogram, "paczek_transaction_part_seconds", "Time in each part of a transaction", &["processor", "part"]),
             Self::RestoredRecords => (Counter, "paczek_restored_records_total", "Changelog records read to open tasks", &["processor"]),
             Self::StateRows => (Gauge, "paczek_state_rows", "Rows in a task's state store, estimated", &["processor", "partition"]),
+            Self::StoresSetAside => (Counter, "paczek_stores_set_aside_total", "Damaged stores set aside and rebuilt", &["processor"]),
             Self::UnlearnedSeconds => (Gauge, "paczek_unlearned_seconds", "Event time of what was taken and not learned yet", &["processor"]),
             Self::StateBytes => (Gauge, "paczek_state_bytes", "Bytes of a task's state store, estimated", &["processor", "partition"]),
         }

@@ -4,18 +4,19 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use state_store::{Row, StateStore, StoreError, WriteBatch};
 
 use crate::processor::{Failure, Processor};
-use crate::trailer::{Frame, Trailer, store_key};
-use crate::{SourceRecord, TRAILER_KEY};
+use crate::trailer::{Frame, Trailer, UnreadableTrailer, store_key};
+use crate::{RuntimeError, SourceRecord, TRAILER_KEY};
 use cold::Cold;
 
 /// Bytes of rows that are sorted in memory at once.
 const CHUNK: usize = 64 << 20;
 
 /// The position of a state store: the last transaction it has absorbed, and where its changelog goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Mark {
     pub(crate) trailer: Trailer,
     pub(crate) changelog_next: i64,
@@ -34,9 +35,20 @@ impl Mark {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+    /// The position in `bytes`. One of a newer version is told from one that is damaged.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, UnreadableTrailer> {
+        let written: Written = serde_json::from_slice(bytes).map_err(|_| UnreadableTrailer::Malformed)?;
+        let trailer = Trailer::from_json(written.trailer)?;
+        Ok(Self { trailer, changelog_next: written.changelog_next, log: written.log })
     }
+}
+
+/// A position whose trailer may be of any version.
+#[derive(Deserialize)]
+struct Written {
+    trailer: Value,
+    changelog_next: i64,
+    log: String,
 }
 
 /// A store on its way up to the last whole frame of its changelog.
@@ -58,13 +70,19 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    /// Goes on where the store stands; one without a position is filled from nothing.
+    /// Goes on where the store stands; one without a position, or with a spoilt one, is filled from nothing.
     pub(crate) fn of(
         store: Box<dyn StateStore>,
         log: &Arc<str>,
         frame_limit: usize,
-    ) -> Result<Self, StoreError> {
-        let mark = store.position()?.as_deref().and_then(Mark::decode);
+    ) -> Result<Self, RuntimeError> {
+        let mark = match store.position()?.as_deref().map(Mark::decode) {
+            Some(Err(reason @ UnreadableTrailer::Version(_))) => {
+                return Err(RuntimeError::OtherVersion { log: log.to_string(), reason });
+            }
+            Some(Ok(mark)) => Some(mark),
+            Some(Err(UnreadableTrailer::Malformed)) | None => None,
+        };
         let cold = mark.is_none().then(|| Cold::new(CHUNK));
         let next = mark.as_ref().map(|mark| mark.changelog_next);
         let (log, frame) = (Arc::clone(log), VecDeque::new());
@@ -97,8 +115,9 @@ impl Restore {
             self.frame.push_back(record);
             return self.relieve(processor);
         }
-        let trailer = record.value.as_deref().and_then(Trailer::decode);
-        let trailer = trailer.ok_or("a changelog trailer is not in a form this version reads")?;
+        let trailer = Trailer::decode(record.value.as_deref().unwrap_or_default()).map_err(|error| {
+            format!("the trailer at {} of {}-{}: {error}", record.offset, record.topic, record.partition)
+        })?;
         let mark = Mark { trailer, changelog_next: record.offset + 1, log: self.log.to_string() };
         self.absorb(processor, mark)
     }

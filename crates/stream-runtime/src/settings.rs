@@ -89,6 +89,9 @@ pub struct Guards {
     pub state_after_commit: bool,
     /// A producer that came into doubt is not used for another transaction.
     pub replace_producer: bool,
+    /// Trailers say over how many partitions keys are spread. Without it they are written in the form before this
+    /// one, as by an instance that has not been upgraded yet.
+    pub spread_in_trailer: bool,
 }
 
 impl Default for Guards {
@@ -100,6 +103,7 @@ impl Default for Guards {
             trailer: true,
             state_after_commit: true,
             replace_producer: true,
+            spread_in_trailer: true,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Task<P: Processor> {
     changelog: Arc<str>,
     /// The cluster and topic of the changelog.
     log: String,
+    /// Over how many partitions of the input keys are spread, for the trailers.
+    spread: Option<i32>,
     next_offset: i64,
     time: StreamTime,
     /// The clock, as it was read for this cycle.
@@ -58,6 +60,7 @@ impl<P: Processor> Task<P> {
             partition,
             changelog: Arc::clone(changelog),
             log: log.to_owned(),
+            spread: None,
             next_offset,
             time,
             clock: i64::MIN,
@@ -67,6 +70,12 @@ impl<P: Processor> Task<P> {
             changed: false,
             sealed: None,
         }
+    }
+
+    /// Tells it over how many partitions of the input keys are spread, for its trailers to say so.
+    #[must_use]
+    pub fn spread_over(self, partitions: i32) -> Self {
+        Self { spread: Some(partitions), ..self }
     }
 
     /// The input partition.
@@ -186,6 +195,10 @@ impl<P: Processor> Task<P> {
             next_offset: self.next_offset,
         };
         let trailer = Trailer::new(self.sequence, &frame, input, &self.time, written_by);
+        let trailer = match self.spread {
+            Some(partitions) => trailer.spread_over(partitions),
+            None => trailer,
+        };
         self.sealed = Some(Sealed { trailer, batch });
         Ok(records)
     }

@@ -1,4 +1,6 @@
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::StreamTime;
@@ -6,7 +8,12 @@ use crate::StreamTime;
 /// Key of the record that ends each transaction on a changelog partition.
 pub const TRAILER_KEY: &[u8] = b"\xFFmark";
 
-const VERSION: u32 = 1;
+/// The form that this version writes.
+const VERSION: u32 = 2;
+/// The form before it, which does not say over how many partitions keys are spread. It is still read.
+const PREVIOUS: u32 = 1;
+/// How keys are spread; see [`crate::partition_for`].
+pub(crate) const PARTITIONER: &str = "murmur2";
 /// The one state store a task has so far.
 const STORE: u8 = 1;
 
@@ -26,6 +33,12 @@ pub struct Trailer {
     pub hash: String,
     /// Where the task goes on reading.
     pub inputs: Vec<InputPosition>,
+    /// Partitions of the input: they decide which keys this one has. `None` in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
+    /// How keys are spread over them. `None` in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitioner: Option<String>,
     /// The task's stream time.
     pub stream_time: Vec<OriginPosition>,
     /// `transactional.id` of the writer.
@@ -56,8 +69,22 @@ pub struct OriginPosition {
     pub time: i64,
 }
 
+/// Why bytes are no trailer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum UnreadableTrailer {
+    /// Its version is none of those that are read.
+    #[error(
+        "it has version {0} and this paczek reads versions {PREVIOUS} and {VERSION}; run the version that wrote it, or \
+         a newer one"
+    )]
+    Version(u64),
+    /// It is nothing of ours.
+    #[error("it is not in the form of a trailer")]
+    Malformed,
+}
+
 impl Trailer {
-    /// The trailer of a frame.
+    /// The trailer of a frame, in the previous form until it is told what it is [`Trailer::spread_over`].
     #[must_use]
     pub fn new(
         sequence: u64,
@@ -72,15 +99,24 @@ impl Trailer {
             time,
         });
         Self {
-            version: VERSION,
+            version: PREVIOUS,
             sequence,
             count: frame.count,
             hash: frame.digest(),
             inputs: vec![input],
+            partitions: None,
+            partitioner: None,
             stream_time: stream_time.collect(),
             written_by: written_by.to_owned(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
+    }
+
+    /// In the present form: keys are spread over so many partitions of the input.
+    #[must_use]
+    pub fn spread_over(self, partitions: i32) -> Self {
+        let partitioner = Some(PARTITIONER.to_owned());
+        Self { version: VERSION, partitions: Some(partitions), partitioner, ..self }
     }
 
     /// Where the task goes on reading; 0 for a trailer without inputs, which this version never writes.
@@ -111,10 +147,23 @@ impl Trailer {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// From bytes; `None` if they are no trailer this version can read.
-    #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok().filter(|trailer: &Self| trailer.version == VERSION)
+    /// From bytes.
+    ///
+    /// # Errors
+    /// When they are no trailer that this version reads.
+    pub fn decode(bytes: &[u8]) -> Result<Self, UnreadableTrailer> {
+        Self::from_json(serde_json::from_slice(bytes).map_err(|_| UnreadableTrailer::Malformed)?)
+    }
+
+    /// The version is looked at before anything else: the rest is read as that version means it.
+    pub(crate) fn from_json(json: Value) -> Result<Self, UnreadableTrailer> {
+        let version = json.get("version").and_then(Value::as_u64).ok_or(UnreadableTrailer::Malformed)?;
+        if !(u64::from(PREVIOUS)..=u64::from(VERSION)).contains(&version) {
+            return Err(UnreadableTrailer::Version(version));
+        }
+        let trailer: Self = serde_json::from_value(json).map_err(|_| UnreadableTrailer::Malformed)?;
+        let whole = trailer.version == PREVIOUS || trailer.partitions.is_some();
+        if whole { Ok(trailer) } else { Err(UnreadableTrailer::Malformed) }
     }
 }
 
@@ -165,14 +214,14 @@ mod tests {
             include_str!("../../../schemas/changelog-trailer/examples/profile-updater-at-the-end.json"),
         ] {
             let trailer = Trailer::decode(example.as_bytes()).unwrap();
-            assert_eq!(Trailer::decode(&trailer.encode()), Some(trailer));
+            assert_eq!(Trailer::decode(&trailer.encode()), Ok(trailer));
         }
     }
 
     #[test]
-    fn what_is_no_trailer_is_none() {
-        for bytes in [&b""[..], b"{}", b"[1]", &[0xff; 40]] {
-            assert_eq!(Trailer::decode(bytes), None);
+    fn what_is_no_trailer_is_refused() {
+        for bytes in [&b""[..], b"{}", b"[1]", br#"{"version":2}"#, &[0xff; 40]] {
+            assert_eq!(Trailer::decode(bytes), Err(UnreadableTrailer::Malformed));
         }
     }
 }

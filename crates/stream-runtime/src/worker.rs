@@ -1,7 +1,10 @@
 mod copies;
+mod lineage;
 mod opening;
 mod places;
 mod telemetry;
+
+pub use lineage::last_trailer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -25,8 +28,6 @@ use crate::{Clock, Metric, Metrics, Observer, Queries, RuntimeError, SourceRecor
 const RETRY: Duration = Duration::from_millis(20);
 /// The longest wait before a worker in doubt tries again.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
-/// How often a position that does not add up is looked at again.
-const SECOND_LOOKS: u32 = 3;
 /// How often the end of an idle partition is looked at.
 const IDLE_LOOK: i64 = 1_000;
 /// Records between two looks at the group, within one cycle.
@@ -138,7 +139,7 @@ pub fn run_worker<B: Broker, P: Processor>(worker: &Worker<'_, B, P>) -> Result<
             Ok(()) => return Ok(()),
             Err(error) if error.is_recoverable() => rest(worker, &error, &mut failures),
             // What one look at a log in motion says may be wrong; what several say is not.
-            Err(error @ RuntimeError::GroupAhead { .. }) if second_looks < SECOND_LOOKS => {
+            Err(error) if second_looks < error.second_looks() => {
                 second_looks += 1;
                 rest(worker, &error, &mut failures);
             }
@@ -234,7 +235,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             member: settings.transactional_id.clone(),
             session_timeout: settings.session_timeout,
         })?;
-        Ok(Self {
+        let shift = Self {
             input: Arc::from(settings.input.as_str()),
             changelog: Arc::from(settings.changelog.as_str()),
             log,
@@ -250,7 +251,9 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             cycle: Cycle::begun(given.clock.uptime()),
             gauges: Gauges::of(given.metrics),
             given,
-        })
+        };
+        shift.spread()?;
+        Ok(shift)
     }
 
     fn turn(&mut self) -> Result<(), RuntimeError> {

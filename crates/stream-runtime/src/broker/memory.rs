@@ -90,6 +90,19 @@ impl MemoryBroker {
         })
     }
 
+    /// Deletes a topic, with all offsets that groups have in it, as Apache Kafka does.
+    pub fn delete_topic(&self, topic: &str) {
+        self.shared.ask(|state| state.delete_topic(topic));
+    }
+
+    /// Gives a topic more partitions.
+    ///
+    /// # Errors
+    /// When there is no such topic, or it has as many already.
+    pub fn add_partitions(&self, topic: &str, partitions: usize) -> Result<(), BrokerError> {
+        self.shared.ask(|state| state.add_partitions(topic, partitions))
+    }
+
     /// Lets go of a partition's committed records before an offset; it begins there from then on.
     pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
         self.shared.ask(|state| state.log(topic, partition).map(|log| log.delete_before(before)).ok());

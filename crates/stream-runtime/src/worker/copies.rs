@@ -177,7 +177,9 @@ impl<'a, B: Broker, P: Processor> Copies<'a, B, P> {
     fn open(&mut self, partition: i32) -> Result<(), RuntimeError> {
         let opened = match (self.given.open_store)(partition) {
             Err(error) if error.is_held_here() => return Ok(()),
-            opened => opened.and_then(|store| Restore::of(store, &self.log, self.frame_limit())),
+            opened => opened
+                .map_err(RuntimeError::from)
+                .and_then(|store| Restore::of(store, &self.log, self.frame_limit())),
         };
         let end = self.given.broker.extent(&self.given.settings.changelog, partition)?.end;
         match opened {

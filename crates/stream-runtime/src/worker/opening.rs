@@ -44,6 +44,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     /// Opens a task where its last committed transaction left it, whoever ran that. `None` if called away; what
     /// has been read by then is kept for the next try.
     fn open_task(&mut self, partition: i32) -> Result<Option<Task<P>>, RuntimeError> {
+        let partitions = self.spread()?;
         let Some(mut copy) = self.open_copy(partition)? else { return Ok(None) };
         let opened = self.bring_up(partition, &mut copy);
         let Some(group_offset) = opened? else {
@@ -51,10 +52,12 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
             return Ok(None);
         };
         let (store, mark) = copy.into_store();
-        let start = self.start(partition, group_offset, mark.as_ref())?;
-        let hot_states = self.given.settings.hot_states;
+        self.check_spread(partition, partitions, mark.as_ref())?;
+        let start = self.within_input(partition, self.start(partition, group_offset, mark.as_ref())?)?;
+        let settings = self.given.settings;
         let changelog = (&self.changelog, &*self.log);
-        Ok(Some(Task::new(&self.input, partition, changelog, store, hot_states, start)))
+        let task = Task::new(&self.input, partition, changelog, store, settings.hot_states, start);
+        Ok(Some(if settings.guards.spread_in_trailer { task.spread_over(partitions) } else { task }))
     }
 
     /// The standby copy of the partition, or its store as it lies there.
@@ -168,15 +171,20 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
 
     /// Reads the changelog on to its end. False if called away meanwhile.
     fn restore(&mut self, partition: i32, copy: &mut Restore, end: i64) -> Result<bool, RuntimeError> {
-        let from = self.changelog_offset(partition, copy, end)?;
+        let known = copy.mark().cloned();
+        let start = self.check_position(partition, known.as_ref(), end)?;
+        let from = copy.next().map_or(start, |next| next.max(start));
         let (settings, user, before) = (self.given.settings, self.given.processor, copy.records());
         let mut ended = from >= end;
         if !ended {
-            self.reader.assign(&[(&self.changelog, partition, from)])?;
+            self.reader.assign(&[(&self.changelog, partition, start.max(from - 1))])?;
         }
         let mut reads = 0usize;
         while !ended {
             match self.reader.poll(Duration::from_millis(100))? {
+                Some(Read::Record(record)) if record.offset < from => {
+                    self.check_last_absorbed(known.as_ref(), &record)?;
+                }
                 Some(Read::Record(record)) => {
                     copy.take(user, record).map_err(|source| failed(settings, source))?
                 }
@@ -197,22 +205,6 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         self.given.metrics.add(Metric::RestoredRecords, &[processor], records);
         self.given.observer.restored(processor, partition, from, records);
         Ok(true)
-    }
-
-    fn changelog_offset(&self, partition: i32, copy: &Restore, end: i64) -> Result<i64, RuntimeError> {
-        let topic = self.changelog.to_string();
-        match copy.mark() {
-            Some(mark) if mark.log != *self.log => {
-                Err(RuntimeError::OtherLog { log: self.log.to_string(), known: mark.log.clone() })
-            }
-            Some(mark) if mark.changelog_next > end => {
-                Err(RuntimeError::ChangelogLost { topic, partition, end, absorbed: mark.changelog_next })
-            }
-            _ => match copy.next() {
-                Some(next) => Ok(next),
-                None => Ok(self.given.broker.extent(&topic, partition)?.start),
-            },
-        }
     }
 
     /// After the changelog's last transaction; where there is none, at the group's offset or the beginning.

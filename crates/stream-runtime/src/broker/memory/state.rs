@@ -99,8 +99,27 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn delete_topic(&mut self, topic: &str) {
+        self.topics.remove(topic);
+        for group in self.groups.values_mut() {
+            group.offsets.retain(|(known, _), _| known != topic);
+        }
+        self.stirred = true;
+    }
+
+    pub(super) fn add_partitions(&mut self, topic: &str, partitions: usize) -> Result<(), BrokerError> {
+        let found = self.topics.get_mut(topic).filter(|found| found.logs.len() < partitions);
+        let Some(found) = found else {
+            return Err(BrokerError::Refused(format!("topic {topic} got no more partitions")));
+        };
+        found.logs.resize_with(partitions, Log::default);
+        self.share_out_again(topic);
+        Ok(())
+    }
+
+    /// As on Apache Kafka, a topic that was deleted cannot be told from one that is not there yet.
     pub(super) fn log(&mut self, topic: &str, partition: i32) -> Result<&mut Log, BrokerError> {
         let log = self.topics.get_mut(topic).and_then(|topic| topic.log(partition));
-        log.ok_or_else(|| BrokerError::Refused(format!("there is no {topic}-{partition}")))
+        log.ok_or_else(|| BrokerError::Unreachable(format!("there is no {topic}-{partition}")))
     }
 }
