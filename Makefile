@@ -3,7 +3,7 @@
 #   make demo INPUT=FILE FORMAT=segment  the same on a file, such as crates/paczek/demo/shoppers.jsonl
 #   make test                            formatting, lints, documentation, then every test
 #   make chaos FOR=90m                   every fault and the kills at scale, on Apache Kafka; goes on where it ended
-# And: audit · bench · kafka-up · kafka-down · clean
+# And: audit · bench · bench-failover · kafka-up · kafka-down · clean
 
 INPUT  ?=
 FORMAT ?= segment
@@ -21,7 +21,7 @@ THROUGHPUT := /^[^ ].*\/[^ ]/ { name = $$0; sub(/ *time:.*/, "", name) } \
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := demo
-.PHONY: demo test build tools tools-for-tests announce audit bench chaos kafka-up kafka-down clean
+.PHONY: demo test build tools tools-for-tests announce audit bench bench-failover chaos kafka-up kafka-down clean
 .NOTPARALLEL:
 
 # RocksDB takes most of a first build. It is compiled once because every command below uses one target folder,
@@ -74,6 +74,11 @@ bench: build
 # Every row of the fault bench, then rounds of kills under load. Tries that ended are kept and not made again.
 chaos: tools-for-tests build
 	$(CARGO_TARGET_DIR)/release/chaos --all --for $(FOR)
+
+# How soon it goes on after kill -9, beside a Kafka Streams application in $PACZEK_PEER; the table goes into README.md.
+bench-failover: build
+	@deploy/install-tools bench
+	cargo bench --workspace --locked --bench failover -- --write README.md
 
 kafka-up: tools-for-tests
 	@deploy/kafka/kafka up $(NODES)

@@ -1,0 +1,94 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use stream_runtime::broker::kafka::KafkaBroker;
+use stream_runtime::broker::{Broker as _, LogReader as _, Read};
+
+use crate::shop::PARTITIONS;
+
+/// A partition that spoke within so long flows.
+const FLOWS: Duration = Duration::from_millis(500);
+/// All partitions flow for so long: it is over.
+const STEADY: Duration = Duration::from_secs(3);
+/// A kill that leaves no silence of this length has not been noticed yet.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Reads what is committed on the output topic as it comes, and remembers when each partition spoke.
+pub(crate) struct Watch {
+    records: AtomicU64,
+    silences: Mutex<BTreeMap<i32, Voice>>,
+}
+
+/// What is known of one partition since the last kill.
+#[derive(Clone, Copy)]
+struct Voice {
+    last: Instant,
+    /// The longest silence since the kill, and when it ended.
+    longest: Duration,
+    ended: Instant,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Self { records: AtomicU64::new(0), silences: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Reads the topic from its beginning until told to stop.
+    pub(crate) fn read(&self, bootstrap: &str, topic: &str, stop: &AtomicBool) -> anyhow::Result<()> {
+        let mut reader = KafkaBroker::new(bootstrap, &BTreeMap::new())?.reader()?;
+        let starts: Vec<_> = (0..PARTITIONS).map(|partition| (topic, partition, 0)).collect();
+        reader.assign(&starts)?;
+        while !stop.load(Ordering::Relaxed) {
+            if let Some(Read::Record(record)) = reader.poll(Duration::from_millis(20))? {
+                self.records.fetch_add(1, Ordering::Relaxed);
+                self.hear(record.partition, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Committed records so far.
+    pub(crate) fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Forgets the silences before this moment.
+    pub(crate) fn begin(&self, now: Instant) {
+        let mut voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
+        *voices = (0..PARTITIONS)
+            .map(|partition| (partition, Voice { last: now, longest: Duration::ZERO, ended: now }))
+            .collect();
+    }
+
+    /// Waits until every partition speaks steadily again; when the last one of those that had fallen silent did.
+    pub(crate) fn recovered(&self, killed: Instant, patience: Duration) -> anyhow::Result<Duration> {
+        let mut steady = Instant::now();
+        loop {
+            ensure!(killed.elapsed() < patience, "not every partition spoke again within {patience:?}");
+            std::thread::sleep(Duration::from_millis(20));
+            let voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let silent = voices.values().filter(|voice| voice.longest >= SILENCE);
+            let last = silent.map(|voice| voice.ended).max();
+            if voices.values().any(|voice| voice.last.elapsed() > FLOWS) || last.is_none() {
+                steady = Instant::now();
+            }
+            if let Some(last) = last.filter(|_| steady.elapsed() >= STEADY) {
+                return Ok(last - killed);
+            }
+        }
+    }
+
+    fn hear(&self, partition: i32, now: Instant) {
+        let mut voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
+        let voice =
+            voices.entry(partition).or_insert(Voice { last: now, longest: Duration::ZERO, ended: now });
+        let silence = now - voice.last;
+        if silence > voice.longest {
+            (voice.longest, voice.ended) = (silence, now);
+        }
+        voice.last = now;
+    }
+}
