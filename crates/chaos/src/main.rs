@@ -30,7 +30,9 @@ Faults on a real Apache Kafka, which this starts and stops itself: is anything l
 It ends with 1 if anything was lost, doubled or otherwise violated, with 3 if tries are left.";
 
 fn main() -> ExitCode {
-    worker::work_if_asked();
+    if let Some(code) = worker::work_if_asked() {
+        return code;
+    }
     let mut arguments = std::env::args_os().skip(1).peekable();
     if arguments.peek().is_some_and(|first| first == "paczek") {
         return paczek::main_with(arguments, &worker::no_hooks());

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -185,9 +185,10 @@ pub fn no_hooks() -> Hooks {
     Hooks { observer: Arc::new(stream_runtime::Silent), guards: Guards::default() }
 }
 
-/// Runs processors in this process if that is what it was started for.
-pub fn work_if_asked() {
-    let Ok(asked) = std::env::var(ASKED) else { return };
+/// Runs processors in this process if that is what it was started for, to their end.
+#[must_use]
+pub fn work_if_asked() -> Option<ExitCode> {
+    let asked = std::env::var(ASKED).ok()?;
     let mut asked = asked.split('\n').map(ToOwned::to_owned);
     let mut next = || asked.next().unwrap_or_default();
     let command = next();
@@ -208,8 +209,7 @@ pub fn work_if_asked() {
     };
     let (transactions, met, applied) = (AtomicUsize::new(1), AtomicBool::new(false), AtomicU64::new(0));
     let observer = Arc::new(Executor { fate, transactions, met, applied, log });
-    let code = main_with(["paczek".into(), command.into()], &Hooks { observer, guards });
-    std::process::exit(if code == std::process::ExitCode::SUCCESS { 0 } else { 1 });
+    Some(main_with(["paczek".into(), command.into()], &Hooks { observer, guards }))
 }
 
 /// Brings a worker's fate upon it.

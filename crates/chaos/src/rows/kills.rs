@@ -33,11 +33,12 @@ const TOLD: Duration = Duration::from_secs(10);
 
 /// F-01: workers killed at random points, and at random steps of a transaction.
 pub(super) fn random_kills(stage: &mut Stage, number: usize) -> Tried {
-    let (events, kills) = (stage.size(100_000, 20_000), stage.size(20, 4));
+    let (events, kills) = (stage.size(100_000, 8_000), stage.size(20, 3));
     let input = stage.clicks(100 + number as u64, events);
     let cluster = stage.cluster(1);
     let shop = stage.shop(&cluster, &[SOON[0], SOON[1], ("TRANSACTIONS__MAX_RECORDS", "300")]);
-    storm(stage, &shop, &input, &["run", "run", "run"], Storm { seed: number as u64, kills, whole: true })
+    let crew = if stage.scale == Scale::Full { &["run", "run", "run"][..] } else { &["run", "run"] };
+    storm(stage, &shop, &input, crew, Storm { seed: number as u64, kills, whole: true })
 }
 
 /// One round of the soak: all that is in it is killed over and over, until the input is done.

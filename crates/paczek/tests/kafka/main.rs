@@ -13,5 +13,7 @@ mod three_processes;
 /// A worker process that a test started from this very binary; without its environment it is nothing.
 #[test]
 fn worker_process() {
-    support::worker::work_if_asked();
+    if let Some(code) = support::worker::work_if_asked() {
+        std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
+    }
 }
