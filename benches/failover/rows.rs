@@ -10,7 +10,7 @@ use state_store::{RocksOptions, RocksStore, StateStore, StoreError, Timer};
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::broker::{Broker as _, NewTopic, ProducerSettings, TransactionalProducer as _};
 use stream_runtime::{
-    Context, Failure, Guards, Health, InputPosition, Metrics, Observer, Output, Outputs, Processor,
+    Context, Failure, Frame, Guards, Health, InputPosition, Metrics, Observer, Output, Outputs, Processor,
     SourceRecord, Standby, StartFrom, StreamTime, SystemClock, TRAILER_KEY, TaskTime, Trailer, Worker,
     WorkerSettings, run_worker, state_key,
 };
@@ -96,16 +96,7 @@ fn value(number: u64) -> Vec<u8> {
 /// Of a late transaction: before it there were many, of which compaction has left the newest of each key.
 fn trailer() -> Trailer {
     let input = InputPosition { topic: "rows".into(), partition: 0, next_offset: 0 };
-    Trailer {
-        version: 1,
-        sequence: 1_000,
-        count: 0,
-        hash: String::new(),
-        inputs: vec![input],
-        stream_time: Vec::new(),
-        written_by: "rows".into(),
-        code_version: String::new(),
-    }
+    Trailer::new(1_000, &Frame::default(), input, &StreamTime::default(), "rows")
 }
 
 fn work(broker: &KafkaBroker, store: &Path, opened: &Opened, health: &Health) -> anyhow::Result<()> {

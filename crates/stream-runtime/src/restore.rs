@@ -27,7 +27,7 @@ pub(crate) struct Mark {
 /// Where a changelog goes on for a store with this position; `None` if it is none.
 #[must_use]
 pub fn absorbed(position: &[u8]) -> Option<i64> {
-    Mark::decode(position).map(|mark| mark.changelog_next)
+    Mark::decode(position).ok().map(|mark| mark.changelog_next)
 }
 
 impl Mark {
