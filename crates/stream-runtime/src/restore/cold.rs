@@ -30,10 +30,13 @@ impl Cold {
         records: impl Iterator<Item = SourceRecord>,
     ) -> Result<(), Failure> {
         for SourceRecord { key, value, .. } in records {
-            let Some(key) = key.as_deref().and_then(store_key) else { continue };
-            self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            if let Some(older) = self.values.insert(key.to_vec(), value) {
-                self.bytes -= key.len() + older.map_or(0, |older| older.len());
+            let Some(mut key) = key else { continue };
+            let Some(length) = store_key(&key).map(<[u8]>::len) else { continue };
+            // What is cut off in place needs no second copy.
+            key.drain(..key.len() - length);
+            self.bytes += length + value.as_ref().map_or(0, Vec::len);
+            if let Some(older) = self.values.insert(key, value) {
+                self.bytes -= length + older.map_or(0, |older| older.len());
             }
             if self.bytes >= self.limit {
                 self.load(processor, store)?;

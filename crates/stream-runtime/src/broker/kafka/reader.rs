@@ -41,14 +41,6 @@ impl KafkaReader {
         }
         Ok(Self { consumer: create(&config)?, topic: Arc::from("") })
     }
-
-    /// Topic names repeat from record to record; one of them is kept.
-    fn topic(&mut self, name: &str) -> Arc<str> {
-        if &*self.topic != name {
-            self.topic = Arc::from(name);
-        }
-        Arc::clone(&self.topic)
-    }
 }
 
 impl LogReader for KafkaReader {
@@ -62,28 +54,30 @@ impl LogReader for KafkaReader {
     }
 
     fn poll(&mut self, timeout: Duration) -> Result<Option<Read>, BrokerError> {
-        let read = match self.consumer.poll(timeout) {
-            None => return Ok(None),
-            Some(Ok(message)) => owned(&message),
-            Some(Err(KafkaError::PartitionEOF(partition))) => return Ok(Some(Read::End { partition })),
-            Some(Err(error)) => return unreadable(&error).map(|()| None),
-        };
-        let topic = self.topic(&read.0);
-        Ok(Some(Read::Record(SourceRecord { topic, ..read.1 })))
+        let Self { consumer, topic } = self;
+        match consumer.poll(timeout) {
+            None => Ok(None),
+            Some(Ok(message)) => Ok(Some(Read::Record(owned(&message, topic)))),
+            Some(Err(KafkaError::PartitionEOF(partition))) => Ok(Some(Read::End { partition })),
+            Some(Err(error)) => unreadable(&error).map(|()| None),
+        }
     }
 }
 
-fn owned(message: &BorrowedMessage<'_>) -> (String, SourceRecord) {
-    let record = SourceRecord {
-        topic: Arc::from(""),
+/// Topic names repeat from record to record; one of them is kept.
+fn owned(message: &BorrowedMessage<'_>, topic: &mut Arc<str>) -> SourceRecord {
+    if &**topic != message.topic() {
+        *topic = Arc::from(message.topic());
+    }
+    SourceRecord {
+        topic: Arc::clone(topic),
         partition: message.partition(),
         offset: message.offset(),
         timestamp: message.timestamp().to_millis().unwrap_or(0),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
         headers: headers(message),
-    };
-    (message.topic().to_owned(), record)
+    }
 }
 
 /// The client library panics on a header name that is not UTF-8, and anybody can write one: such a record
