@@ -38,6 +38,6 @@ pub use settings::{Guards, Standby, StartFrom, WorkerSettings};
 pub use stream_time::StreamTime;
 pub use task::{Start, Task};
 pub use trailer::{
-    InputPosition, OriginPosition, TRAILER_KEY, Trailer, UnreadableTrailer, state_key, store_key,
+    Frame, InputPosition, OriginPosition, TRAILER_KEY, Trailer, UnreadableTrailer, state_key, store_key,
 };
 pub use worker::{Health, Worker, last_trailer, run_worker};
