@@ -225,6 +225,10 @@ impl Cluster {
     ) -> Result<(), Violation> {
         let place = &self.posts[number];
         let name = place.post.name.clone();
+        if ended.is_err() {
+            // Its disk broke, which nothing else survives either.
+            *self.tally.crashes.entry(place.incarnation.last_step()).or_default() += 1;
+        }
         match ended {
             Err(error) if !place.incarnation.is_broken() => {
                 return Err(format!("{name} ended by itself: {error}"));
