@@ -12,7 +12,7 @@ use crate::tried::Tried;
 use crate::worker::{Fate, Worker};
 
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
-const ACLS: &str = "kafka.admin.AclCommand";
+const ACLS: &str = "org.apache.kafka.tools.AclCommand";
 /// Lets everybody do what no rule forbids.
 const AUTHORIZER: &str = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
                           allow.everyone.if.no.acl.found=true";

@@ -16,6 +16,7 @@ use crate::worker::{Fate, Worker};
 /// Rows that are enough to have state.
 const EVENTS: u64 = 5_000;
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+const CONFIGS: &str = "kafka.admin.ConfigCommand";
 const DELETE_RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
 
 /// A shop that has taken half of its input and whose worker `none` has ended in good order.
@@ -113,7 +114,12 @@ pub(super) fn stale_directory(stage: &mut Stage, number: usize) -> Tried {
     // The last transaction of each partition stays: its trailer is the newest of all.
     let before: Vec<_> =
         ends.iter().map(|(partition, extent)| (topic.as_str(), *partition, extent.end - 2)).collect();
+    // What is compacted only cannot be deleted on request.
+    let made = ["--alter", "--entity-type", "topics", "--entity-name", &topic];
+    let _ = half.cluster.tool(CONFIGS, &[&made[..], &["--add-config", "cleanup.policy=delete"]].concat());
     delete_before(&half, &before);
+    let cut = half.shop.extents(&topic).values().all(|extent| extent.start + 2 >= extent.end);
+    half.tried.holds(cut, || "the changelog was not cut".to_owned());
     half.is_refused(
         "directory from before the changelog",
         2,
