@@ -29,6 +29,8 @@ impl Feed {
         let asked = Arc::clone(&hurry);
         let broker = KafkaBroker::new(bootstrap, &BTreeMap::new()).unwrap();
         let topic = shop.topic("clickstream");
+        // Only where its ends are told can it be counted.
+        let _ = shop.extents(&topic);
         let mut writer = Writer { broker, topic, stands: 0 };
         writer.stands = writer.count().expect("the topic is read");
         let thread = std::thread::spawn(move || {

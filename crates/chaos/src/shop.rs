@@ -182,8 +182,19 @@ impl Shop {
     /// Offsets of a topic, by partition.
     #[must_use]
     pub fn extents(&self, topic: &str) -> BTreeMap<i32, Extent> {
-        let partitions = self.broker.partitions(topic).unwrap().unwrap();
-        (0..partitions).map(|partition| (partition, self.broker.extent(topic, partition).unwrap())).collect()
+        let ask = || -> Option<BTreeMap<i32, Extent>> {
+            let partitions = 0..self.broker.partitions(topic).ok()??;
+            partitions
+                .map(|partition| Some((partition, self.broker.extent(topic, partition).ok()?)))
+                .collect()
+        };
+        let mut found = None;
+        // A topic that has just been made takes a moment to be known.
+        wait("a topic tells its ends", || {
+            found = ask();
+            found.is_some()
+        });
+        found.unwrap_or_default()
     }
 
     /// Sum of a processor's committed offsets.

@@ -46,6 +46,12 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// The number of its process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Starts `paczek run` as an instance of the shop, with its fate upon it.
     #[must_use]
     pub fn start(shop: &Shop, instance: &str, fate: &Fate) -> Self {

@@ -72,7 +72,7 @@ pub enum RuntimeError {
     /// The state was made with another number of partitions than the input has.
     #[error(
         "{topic} has {found} partitions, and the state in {changelog} was made with {expected}: keys would be sought where \
-         they are not; give the topics {expected} partitions again, or carry the state over with `paczek reshard`"
+         they are not; give the topics {expected} partitions again, or begin anew with another `application` and `topic_prefix`"
     )]
     OtherPartitions {
         /// The input topic.

@@ -20,6 +20,8 @@ pub(super) const SOON: [(&str, &str); 2] =
     [("TRANSACTIONS__SESSION_TIMEOUT", "1500ms"), ("TRANSACTIONS__TIMEOUT", "6s")];
 /// The recovery that F-01 allows, in milliseconds.
 const RECOVERY: u64 = 10_000;
+/// Rows in a second, of which there are still some when a worker ends for the last time.
+const TRICKLE: usize = 1_000;
 /// Between two looks at the workers.
 const LOOK: Duration = Duration::from_millis(50);
 /// Between two looks at the offsets.
@@ -179,7 +181,7 @@ pub(super) fn orderly_ends(stage: &mut Stage, number: usize) -> Tried {
     let cluster = stage.cluster(1);
     let shop = stage.shop(&cluster, &[SOON[0], SOON[1], ("TRANSACTIONS__MAX_RECORDS", "300")]);
     let mut tried = Tried { events, ..Tried::default() };
-    let feed = Feed::start(&shop, &cluster.bootstrap, input.records(), 20_000);
+    let feed = Feed::start(&shop, &cluster.bootstrap, input.records(), TRICKLE);
     let mut worker = Worker::start(&shop, "a", &Fate::default());
     for _ in 0..stops {
         let before = worker.applied(PROFILE_UPDATER).len();

@@ -96,11 +96,17 @@ fn difference<K: Ord>(
         let said = said.get(key).unwrap_or(&none);
         if said != values {
             let at = said.iter().zip(values).take_while(|(one, other)| one == other).count();
-            let (said, expected) = (said.len(), values.len());
+            let show = |values: &[Vec<u8>]| {
+                values.get(at).map_or_else(String::new, |one| one.escape_ascii().to_string())
+            };
             return Some(format!(
-                "{}: {said} values instead of {expected}, the first that differs is number {}",
+                "{}: {} values instead of {}, the first that differs is number {}\n  said:     {}\n  expected: {}",
                 name(key),
-                at + 1
+                said.len(),
+                values.len(),
+                at + 1,
+                show(said),
+                show(values),
             ));
         }
     }

@@ -76,7 +76,7 @@ impl Wind {
         let storm = Storm {
             faults: faults(&mut chance, weather),
             gusts: chance.u32(2..40),
-            weights: weights(&mut chance),
+            weights: weights(&mut chance, weather),
             lasts,
             still: session_timeout + transaction_timeout + 1_000,
             longest_rest: chance.i64(50..6_000),
@@ -153,7 +153,8 @@ fn faults(chance: &mut Rng, weather: Weather) -> Faults {
     }
 }
 
-fn weights(chance: &mut Rng) -> Vec<(Gust, u32)> {
+/// A changelog is not compacted before its torn frames have been made again: `min.compaction.lag.ms` sees to it.
+fn weights(chance: &mut Rng, weather: Weather) -> Vec<(Gust, u32)> {
     let all = [
         (Gust::Crash, 8),
         (Gust::PowerCut, 4),
@@ -166,6 +167,7 @@ fn weights(chance: &mut Rng) -> Vec<(Gust, u32)> {
         (Gust::Compact, 2),
     ];
     let mut weights: Vec<_> = all.into_iter().filter(|_| chance.bool()).collect();
+    weights.retain(|(gust, _)| *gust != Gust::Compact || !weather.tears());
     // Late markers are written some time.
     weights.push((Gust::Marker, 30));
     weights

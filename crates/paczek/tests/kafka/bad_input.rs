@@ -112,7 +112,8 @@ fn a_state_directory_is_used_by_one_process_at_a_time() {
     });
     let second = shop.command(&["run"]);
     assert_eq!(second.status.code(), Some(6));
-    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another process"));
+    let owner = format!("in use by process {};", worker.process());
+    assert!(String::from_utf8_lossy(&second.stderr).contains(&owner));
     worker.end();
 }
 

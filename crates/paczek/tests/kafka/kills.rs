@@ -217,7 +217,7 @@ impl<'a> Bench<'a> {
                 let words: Vec<&str> = note.split(' ').collect();
                 match words[..] {
                     ["KILL", ..] if kills.next().is_some_and(|kill| kill.wiped) => known.clear(),
-                    ["restored", PROFILE_UPDATER, partition, from, records] => {
+                    ["restored", PROFILE_UPDATER, partition, from, records, _] => {
                         let (from, records): (u64, u64) = (from.parse().unwrap(), records.parse().unwrap());
                         let first = from == 0 && !known.contains(partition);
                         if from > 0 {
