@@ -77,7 +77,7 @@ fn seeds_that_once_found_something_find_nothing_any_more() {
 #[test]
 fn a_seed_does_the_same_again_and_what_it_finds_is_told() {
     let found = simulate(&["--without", "state-first", "--seeds", "0..100"]);
-    let seed = found["findings"][0]["seed"].as_u64().unwrap();
+    let seed = found[0]["seed"].as_u64().unwrap();
     let seeds = format!("{seed}..{}", seed + 1);
     let run = || paczek(&["--without", "state-first", "--seeds", &seeds, "--trace"]);
     let (one, other) = (run(), run());

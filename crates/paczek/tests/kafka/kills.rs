@@ -210,6 +210,7 @@ impl<'a> Bench<'a> {
     /// partition is read only by an instance that has never had it, or has lost its directory since.
     fn check_restores(&self) {
         let changelog = self.shop.records("profile-updater-changelog").len() as u64;
+        let mut came_back = 0;
         for (instance, worker) in &self.workers {
             let (mut known, mut warm, mut cold) = (BTreeSet::new(), Vec::new(), Vec::new());
             let mut kills = self.kills.iter().filter(|kill| kill.instance == *instance);
@@ -230,8 +231,10 @@ impl<'a> Bench<'a> {
                 }
             }
             println!("{instance}: changelog records read on its directory {warm:?}, without one {cold:?}");
-            assert!(!warm.is_empty(), "{instance} never came back on its directory");
+            came_back += warm.len();
         }
+        // Which partitions an instance is given when it comes back is the group's to say.
+        assert!(came_back > 0, "nobody came back on a directory");
     }
 }
 
