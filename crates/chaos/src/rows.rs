@@ -123,9 +123,9 @@ pub const ROWS: &[Row] = &[
         "schema registry down",
         How::Not("the registry is a file; none is asked over the network"),
     ),
-    row("F-20", Tier::T1, "little space left on the disk", How::Not(DISK)),
-    row("F-21", Tier::T2, "no space left on the disk", How::Not(DISK)),
-    row("F-22", Tier::T2, "RocksDB's files damaged", How::Not(DISK)),
+    row("F-20", Tier::T1, "little space left on the disk", How::Not(GUARD)),
+    row("F-21", Tier::T2, "no space left on the disk", How::Tests(DAMAGE)),
+    row("F-22", Tier::T2, "RocksDB's files damaged", How::Tests(DAMAGE)),
     row("F-23", Tier::T1, "state directory lost", tries(1, 1, kills::lost_directory)),
     row(
         "F-24",
@@ -134,9 +134,9 @@ pub const ROWS: &[Row] = &[
         tries(1, 1, refusals::stale_directory),
     ),
     row("F-25", Tier::T0, "two processes on one directory", tries(1, 1, refusals::shared_directory)),
-    row("F-26", Tier::T2, "512 MB of memory", How::Not("it needs a limit on a container's memory")),
+    row("F-26", Tier::T2, "512 MB of memory", How::Not("the bench sets no limit on memory yet")),
     row("F-27", Tier::T0, "clock jumps", How::Tests(CLOCK)),
-    row("F-28", Tier::T1, "upgrade with live state", How::Not("there is one version of the state so far")),
+    row("F-28", Tier::T1, "upgrade with live state", How::Tests(UPGRADE)),
     row("F-29", Tier::T1, "dead letters may not be written", tries(1, 1, limits::no_dead_letters)),
     row("F-30", Tier::T2, "a batch that cannot be read", How::Not(QUARANTINE)),
     row(SOAK, Tier::T2, "rounds of kills under load", tries(60, 0, kills::soak)),
@@ -144,7 +144,10 @@ pub const ROWS: &[Row] = &[
 
 const TWIN: How = How::Twin { most: 20, run: network::late_end_unguarded };
 const NOT_STATIC: &str = "members are not static: one that dies in a cooperative rebalance is let in again without what it was giving up";
-const DISK: &str = "it needs a file system of its own with a limit";
+const GUARD: &str = "nothing looks at the space that is left yet; a full disk is F-21";
+const DAMAGE: &str =
+    "`crates/state-store/tests/damage.rs`, where a file may not grow beyond a limit and bytes are flipped";
+const UPGRADE: &str = "`crates/stream-runtime/tests/lineage`, two instances, on the log in memory";
 const CLOCK: &str =
     "`crates/simulator/tests/scenarios`, whose clock is moved by hand; no timer looks at another";
 const QUARANTINE: &str = "there is no quarantine yet, and no watchdog but `paczek_stalled_partition_seconds`";
