@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use state_store::{RocksOptions, open_sound};
 use stream_runtime::store_key;
 
-use crate::shop::{OneWorker, PARTITIONS, Shop};
+use crate::shop::{OneWorker, Shop};
+use crate::sums::PARTITIONS;
 
 /// What the changelog of a partition comes to: of each key the newest value.
 fn fold(shop: &Shop, partition: i32) -> BTreeMap<Vec<u8>, Vec<u8>> {

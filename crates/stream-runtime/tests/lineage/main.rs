@@ -5,4 +5,5 @@
 mod damage;
 mod refusals;
 mod shop;
+mod sums;
 mod upgrade;

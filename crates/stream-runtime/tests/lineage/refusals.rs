@@ -5,7 +5,8 @@ use std::time::Duration;
 use stream_runtime::broker::Broker as _;
 use stream_runtime::{Guards, RuntimeError};
 
-use crate::shop::{OneWorker, PARTITIONS, Shop};
+use crate::shop::{OneWorker, Shop};
+use crate::sums::PARTITIONS;
 
 /// A shop in which a worker has done its work, and stopped.
 fn worked() -> (Shop, OneWorker) {

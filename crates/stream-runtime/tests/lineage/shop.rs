@@ -2,70 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use state_store::{RocksOptions, StateStore, Timer, open_sound};
+use state_store::{RocksOptions, StateStore, open_sound};
 use stream_runtime::broker::memory::{MemoryBroker, MemoryClock};
 use stream_runtime::broker::{
     Broker as _, LogReader as _, NewTopic, ProducerSettings, Read, TransactionalProducer as _,
 };
 use stream_runtime::{
-    Context, Failure, Guards, Health, Metrics, Output, Outputs, Processor, RuntimeError, Silent,
-    SourceRecord, Standby, StartFrom, StreamTime, SystemClock, TaskTime, Worker, WorkerSettings,
-    partition_for, run_worker,
+    Guards, Health, Metrics, RuntimeError, Silent, SourceRecord, Standby, StartFrom, SystemClock, Worker,
+    WorkerSettings, run_worker,
 };
 use tempfile::TempDir;
 
-pub(crate) const PARTITIONS: i32 = 4;
-const KEYS: u64 = 50;
-
-/// Keeps a sum for each key, and says it anew with each record.
-pub(crate) struct Sums;
-
-impl Processor for Sums {
-    type State = u64;
-
-    fn decode(&self, bytes: &[u8]) -> Result<u64, Failure> {
-        Ok(u64::from_le_bytes(bytes.try_into()?))
-    }
-
-    fn encode(&self, state: &u64) -> Result<Vec<u8>, Failure> {
-        Ok(state.to_le_bytes().to_vec())
-    }
-
-    fn timer(&self, _: &u64) -> Option<i64> {
-        None
-    }
-
-    fn settled(&self, _: &StreamTime) -> i64 {
-        i64::MIN
-    }
-
-    fn process(&self, record: &SourceRecord, context: &mut Context<'_, Self>) -> Result<(), Failure> {
-        let key = record.key.clone().unwrap_or_default();
-        let added = self.decode(record.value.as_deref().unwrap_or_default())?;
-        let sum = context.state(&key)?;
-        *sum += added;
-        let value = sum.to_le_bytes().to_vec();
-        context.emit(record_of("sums", key, value));
-        Ok(())
-    }
-
-    fn fire(&self, _: &Timer, _: &mut Context<'_, Self>) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn heartbeat(&self, _: &[TaskTime<'_>], _: &mut Outputs) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-fn record_of(topic: &str, key: Vec<u8>, value: Vec<u8>) -> Output {
-    let partition = partition_for(&key, PARTITIONS);
-    Output { topic: Arc::from(topic), partition, key: Some(key), value: Some(value), headers: Vec::new() }
-}
+use crate::sums::{KEYS, PARTITIONS, Sums, record_of};
 
 /// A log with its topics, and the disks of those who work on it.
 pub(crate) struct Shop {
