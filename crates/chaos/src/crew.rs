@@ -2,22 +2,13 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
+use stream_runtime::Step;
+
 use crate::chance::Chance;
 use crate::shop::{INGEST, PROFILE_UPDATER, RECOMMENDER, Shop};
 use crate::tried::Tried;
 use crate::worker::{Fate, Worker, now};
 
-/// Every step after which a worker can be killed.
-pub(crate) const STEPS: [&str; 8] = [
-    "Processing",
-    "OutputsSent",
-    "Sealed",
-    "Drained",
-    "TrailersWritten",
-    "OffsetsSent",
-    "Committed",
-    "Applied",
-];
 /// A worker that is fated dies within its first so many transactions.
 const FATED_WITHIN: u64 = 20;
 /// Who has not committed again after so many milliseconds has nothing to do, and may be killed all the same.
@@ -162,7 +153,7 @@ impl<'a> Crew<'a> {
         Fate {
             signal: "KILL".into(),
             processor: self.chance.of(processors(command)).into(),
-            step: self.chance.of(&STEPS).into(),
+            step: format!("{:?}", self.chance.of(&Step::ALL)),
             transaction: usize::try_from(1 + self.chance.below(FATED_WITHIN)).expect("small"),
             records: usize::try_from(self.chance.below(50)).expect("small"),
             ..Fate::default()

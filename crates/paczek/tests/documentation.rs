@@ -418,7 +418,9 @@ fn every_step() -> Vec<Step> {
         Step::Committed => Some(Step::Applied),
         Step::Applied => None,
     };
-    std::iter::successors(Some(Step::Processing), after).collect()
+    let steps: Vec<Step> = std::iter::successors(Some(Step::Processing), after).collect();
+    assert_eq!(steps, Step::ALL, "left: what comes after what");
+    steps
 }
 
 fn topics() -> Vec<Table> {

@@ -19,6 +19,20 @@ pub enum Step {
     Applied,
 }
 
+impl Step {
+    /// All of them, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Processing,
+        Self::OutputsSent,
+        Self::Sealed,
+        Self::Drained,
+        Self::TrailersWritten,
+        Self::OffsetsSent,
+        Self::Committed,
+        Self::Applied,
+    ];
+}
+
 /// Sees what a worker does. Tests stop it at a step; others look on.
 pub trait Observer: Send + Sync {
     /// The worker of `processor` has done this step of a transaction that has taken `records` so far.

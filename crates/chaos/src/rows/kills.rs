@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use stream_runtime::Step;
+
 use crate::chance::Chance;
-use crate::crew::{Crew, STEPS};
+use crate::crew::Crew;
 use crate::feed::Feed;
 use crate::oracle::judge;
 use crate::shop::{INGEST, PROFILE_UPDATER, RECOMMENDER, Shop, wait};
@@ -227,7 +229,7 @@ pub(super) fn every_step(stage: &mut Stage, number: usize) -> Tried {
         if stage.scale == Scale::Full { &[INGEST, PROFILE_UPDATER][..] } else { &[PROFILE_UPDATER] };
     for _ in 0..seeds {
         for processor in processors {
-            STEPS.iter().for_each(|step| die_at(&shop, processor, step, &mut chance, &mut tried));
+            Step::ALL.iter().for_each(|step| die_at(&shop, processor, *step, &mut chance, &mut tried));
         }
         die_restoring(&shop, &mut chance, &mut tried);
     }
@@ -238,18 +240,19 @@ pub(super) fn every_step(stage: &mut Stage, number: usize) -> Tried {
     tried
 }
 
-fn die_at(shop: &Shop, processor: &str, step: &str, chance: &mut Chance, tried: &mut Tried) {
+fn die_at(shop: &Shop, processor: &str, step: Step, chance: &mut Chance, tried: &mut Tried) {
+    let step = format!("{step:?}");
     let fate = Fate {
         signal: "KILL".into(),
         processor: processor.to_owned(),
-        step: step.to_owned(),
+        step: step.clone(),
         transaction: usize::try_from(2 + chance.below(4)).expect("small"),
         records: 1,
         ..Fate::default()
     };
     let mut doomed = Worker::start(shop, "a", &fate);
     wait("the kill", || doomed.has_ended());
-    let met = doomed.notes().iter().any(|note| note.starts_with("KILL") && note.contains(step));
+    let met = doomed.notes().iter().any(|note| note.starts_with("KILL") && note.contains(&step));
     tried.holds(met, || format!("{processor} did not die at {step}: {}", doomed.said()));
     tried.faults += 1;
     tried.kills += 1;

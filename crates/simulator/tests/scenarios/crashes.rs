@@ -7,16 +7,6 @@ use crate::log::{decisions, digests};
 use crate::shop::{Shop, config};
 
 const PROCESSORS: [&str; 3] = ["ingest-clickstream", "profile-updater", "recommender"];
-const STEPS: [Step; 8] = [
-    Step::Processing,
-    Step::OutputsSent,
-    Step::Sealed,
-    Step::Drained,
-    Step::TrailersWritten,
-    Step::OffsetsSent,
-    Step::Committed,
-    Step::Applied,
-];
 /// The process dies when the step is reached so many times: in the middle of the day.
 const TURN: usize = 11;
 
@@ -99,7 +89,7 @@ fn without_its_offsets_in_the_transaction_a_death_would_be_noticed() {
 
 fn dies_after_each_step_of(processor: &'static str) {
     let undisturbed = day(Shop::open());
-    for step in STEPS {
+    for step in Step::ALL {
         let shop = day_with_a_death(processor, step, Guards::default());
         assert_same_day(&shop, &undisturbed, &format!("{processor} died after {step:?}"));
     }
