@@ -134,7 +134,7 @@ impl<'a> Instance<'a> {
             max_records: 100,
             max_bytes: 1 << 20,
             hot_states: 10,
-            session_timeout: Duration::from_millis(700),
+            session_timeout: LONG,
             transaction_timeout: LONG,
             start_from: StartFrom::Earliest,
             accept_reset: false,
@@ -164,6 +164,12 @@ impl<'a> Instance<'a> {
     fn opened(&self) -> Vec<(i32, i64)> {
         self.openings.0.lock().unwrap().clone()
     }
+
+    /// Whether it has opened all it holds, by the group.
+    fn has_opened(&self) -> bool {
+        let opened: BTreeSet<i32> = self.opened().iter().map(|(partition, _)| *partition).collect();
+        self.held().is_subset(&opened)
+    }
 }
 
 /// Stops it also where the test has failed.
@@ -191,6 +197,7 @@ fn take_over(standby: Standby) -> Vec<i64> {
         let first = scope.spawn(|| one.work());
         let second = scope.spawn(|| two.work());
         wait_until("shared out", || one.held().len() == 2 && two.held().len() == 2);
+        wait_until("opened", || one.has_opened() && two.has_opened());
         wait_until("all taken", || one.is_through());
         wait_until("copies", || standby.copies == 0 || two.copies() == 2);
         let before = two.opened().len();
