@@ -134,7 +134,7 @@ impl<'a> Instance<'a> {
             max_records: 100,
             max_bytes: 1 << 20,
             hot_states: 10,
-            session_timeout: LONG,
+            session_timeout: Duration::from_secs(2),
             transaction_timeout: LONG,
             start_from: StartFrom::Earliest,
             accept_reset: false,
