@@ -95,7 +95,7 @@ fn configuration(bootstrap: &str, folder: &Path, instance: &str) -> anyhow::Resu
     fs::write(
         &path,
         format!(
-            "topic_prefix = 'p.'\nstate_dir = '{}'\nhttp = ''\n[kafka]\nbootstrap = '{bootstrap}'\n[standby]\ncopies = 1\n\
+            "topic_prefix = 'p.'\nstate_dir = '{}'\nleast_free_disk = 0\nhttp = ''\n[kafka]\nbootstrap = '{bootstrap}'\n[standby]\ncopies = 1\n\
              [[sources]]\nname = 'clickstream'\nformat = 'segment'\nkind = 'historic'\ncurrency = 'EUR'\n",
             state.display()
         ),

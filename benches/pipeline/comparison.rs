@@ -98,7 +98,7 @@ impl Comparison {
     fn configuration(&self, name: &str) -> String {
         let (bootstrap, state) = (&self.kafka.bootstrap, self.folder.join(format!("{name}-state")));
         format!(
-            "application = '{name}'\ntopic_prefix = '{name}.'\nstate_dir = '{}'\nhttp = ''\n\
+            "application = '{name}'\ntopic_prefix = '{name}.'\nstate_dir = '{}'\nleast_free_disk = 0\nhttp = ''\n\
              [kafka]\nbootstrap = '{bootstrap}'\n\
              [[sources]]\nname = 'clickstream'\ntopic = '{name}.clickstream'\nformat = '{FORMAT}'\nkind = 'historic'\n",
             state.display()

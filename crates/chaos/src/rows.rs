@@ -123,7 +123,7 @@ pub const ROWS: &[Row] = &[
         "schema registry down",
         How::Not("the registry is a file; none is asked over the network"),
     ),
-    row("F-20", Tier::T1, "little space left on the disk", How::Not(GUARD)),
+    row("F-20", Tier::T1, "little space left on the disk", tries(1, 1, limits::nearly_full_disk)),
     row("F-21", Tier::T2, "no space left on the disk", How::Tests(DAMAGE)),
     row("F-22", Tier::T2, "RocksDB's files damaged", How::Tests(DAMAGE)),
     row("F-23", Tier::T1, "state directory lost", tries(1, 1, kills::lost_directory)),
@@ -144,7 +144,6 @@ pub const ROWS: &[Row] = &[
 
 const TWIN: How = How::Twin { most: 20, run: network::late_end_unguarded };
 const NOT_STATIC: &str = "members are not static: one that dies in a cooperative rebalance is let in again without what it was giving up";
-const GUARD: &str = "nothing looks at the space that is left yet; a full disk is F-21";
 const DAMAGE: &str =
     "`crates/state-store/tests/damage.rs`, where a file may not grow beyond a limit and bytes are flipped";
 const UPGRADE: &str = "`crates/stream-runtime/tests/lineage`, two instances, on the log in memory";

@@ -15,7 +15,7 @@ use stream_runtime::broker::{Broker as _, Extent, LogReader as _, Read};
 use crate::cluster::Cluster;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// The group of ingest, without the shop's name.
 pub const INGEST: &str = "ingest-clickstream";
 /// That of profile-updater.
@@ -86,6 +86,7 @@ impl Shop {
             own("APPLICATION", self.name.clone()),
             own("TOPIC_PREFIX", format!("{}-", self.name)),
             own("STATE_DIR", self.state(instance).display().to_string()),
+            own("LEAST_FREE_DISK", "0".into()),
             own("HTTP", "\"\"".into()),
             own("KAFKA__BOOTSTRAP", self.through.clone()),
             own("SOURCES__0__TOPIC", self.topic("clickstream")),

@@ -38,6 +38,8 @@ pub struct Config {
     pub topic_prefix: String,
     /// Where this instance keeps its state.
     pub state_dir: PathBuf,
+    /// Percent of its disk below which nothing is written until there is room again; 0 for no limit.
+    pub least_free_disk: u8,
     /// Address of health, metrics and look-ups; empty for none.
     pub http: String,
     /// Where to start where no position exists: `earliest`, `latest` or an RFC 3339 time.
@@ -169,6 +171,7 @@ impl Default for Config {
             application: "paczek".into(),
             topic_prefix: String::new(),
             state_dir: "state".into(),
+            least_free_disk: 5,
             http: "127.0.0.1:8480".into(),
             start_from: "earliest".into(),
             accept_reset: false,
@@ -342,6 +345,9 @@ impl Config {
             return Err("no source is called clickstream; timers run on its time".into());
         }
         self.transactions.check()?;
+        if self.least_free_disk > 50 {
+            return Err("least_free_disk is 0 to 50 percent".into());
+        }
         if self.standby.copies > 16 {
             return Err("standby.copies is 0 to 16".into());
         }

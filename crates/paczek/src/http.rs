@@ -61,8 +61,10 @@ async fn healthz(State(served): State<Served>) -> (StatusCode, &'static str) {
 
 async fn readyz(State(served): State<Served>) -> (StatusCode, &'static str) {
     let mut workers = served.observed.workers.iter();
-    let warming = served.observed.workers.iter().any(Health::is_warming);
-    let otherwise = if warming {
+    let is_any = |is: fn(&Health) -> bool| served.observed.workers.iter().any(is);
+    let otherwise = if is_any(Health::is_held) {
+        "the disk is nearly full: nothing is written until there is room\n"
+    } else if is_any(Health::is_warming) {
         "a worker follows the changelogs before it joins its group\n"
     } else {
         "a worker has not opened its tasks yet\n"

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod demo;
 mod digest;
+mod disk;
 mod embedded;
 mod explain;
 mod generate;

@@ -56,6 +56,14 @@ impl Observed {
         Self { metrics, workers: Arc::new([]), processors: Arc::new([]) }
     }
 
+    /// Lets nothing be written until called with `false`.
+    pub(crate) fn hold(&self, hold: bool) {
+        for (worker, processor) in self.workers.iter().zip(&*self.processors) {
+            worker.hold(hold);
+            self.metrics.set(Metric::Held, &[processor], f64::from(u8::from(hold)));
+        }
+    }
+
     /// The workers of a processor.
     pub(crate) fn workers_of(&self, processor: &str) -> impl Iterator<Item = &Health> {
         let named = self.workers.iter().zip(&*self.processors);

@@ -4,9 +4,10 @@ use state_store::{RocksOptions, StateDirectory};
 use stream_runtime::broker::kafka::KafkaBroker;
 
 use crate::config::Config;
+use crate::disk::watch_disk;
 use crate::explain::explain;
 use crate::http::{Explain, LookUps, Served, router};
-use crate::pipeline::{Hooks, Pipeline, Roles};
+use crate::pipeline::{Hooks, Observed, Pipeline, Roles};
 use crate::problem::Problem;
 use crate::topics::{Partitions, check_retention};
 use crate::topology::Topology;
@@ -32,7 +33,8 @@ pub(crate) fn run(config: &Config, roles: Roles, hooks: &Hooks) -> Result<(), Pr
     };
     let look_ups = LookUps::new(config, &topology, &partitions, explain_from_kafka(config));
     pipeline.run(|observed, over| {
-        serve(config, Served { observed: observed.clone(), look_ups: look_ups.clone() }, over)
+        let served = Served { observed: observed.clone(), look_ups: look_ups.clone() };
+        serve(config, served, observed, over)
     })
 }
 
@@ -45,8 +47,13 @@ fn explain_from_kafka(config: &Config) -> Arc<Explain> {
     })
 }
 
-/// Serves HTTP until a signal comes or `over`.
-fn serve(config: &Config, served: Served, over: &dyn Fn() -> bool) -> Result<(), Problem> {
+/// Serves HTTP and watches the disk until a signal comes or `over`.
+fn serve(
+    config: &Config,
+    served: Served,
+    observed: &Observed,
+    over: &dyn Fn() -> bool,
+) -> Result<(), Problem> {
     let failed = |error: std::io::Error| Problem::Failed(format!("http on {}: {error}", config.http));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let answer = runtime.block_on(async {
@@ -60,8 +67,10 @@ fn serve(config: &Config, served: Served, over: &dyn Fn() -> bool) -> Result<(),
             let routes = router(served);
             tokio::spawn(async move { axum::serve(listener, routes).await });
         }
-        stopped(over).await;
-        Ok(())
+        tokio::select! {
+            () = stopped(over) => Ok(()),
+            never = watch_disk(config, observed) => match never {},
+        }
     });
     // An explanation may still be reading; nobody waits for it any more.
     runtime.shutdown_background();

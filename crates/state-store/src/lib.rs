@@ -8,10 +8,12 @@ mod directory;
 mod load;
 mod memory;
 mod rocks;
+mod space;
 mod store;
 
 pub use damage::{Opened, open_sound};
 pub use directory::{DirectoryError, StateDirectory};
 pub use memory::MemoryStore;
 pub use rocks::{RocksOptions, RocksStore};
+pub use space::free_space;
 pub use store::{Row, Size, StateStore, StoreError, Timer, WriteBatch};

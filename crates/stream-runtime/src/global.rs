@@ -163,7 +163,7 @@ impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
 
     fn keep_snapshot(&mut self) -> Result<(), RuntimeError> {
         self.kept = Instant::now();
-        if !std::mem::take(&mut self.changed) {
+        if self.given.health.is_held() || !std::mem::take(&mut self.changed) {
             return Ok(());
         }
         let Some(store) = &mut self.given.store else { return Ok(()) };

@@ -44,6 +44,8 @@ pub enum Metric {
     StoresSetAside,
     /// Event time of what a global table has taken and not learned yet.
     UnlearnedSeconds,
+    /// Whether a processor writes nothing, since the disk is nearly full.
+    Held,
 }
 
 /// What kind of number a metric is.
@@ -56,7 +58,7 @@ enum Kind {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::RecordsTaken,
         Self::RecordsWritten,
         Self::DeadLetters,
@@ -75,6 +77,7 @@ impl Metric {
         Self::StateBytes,
         Self::UnlearnedSeconds,
         Self::StoresSetAside,
+        Self::Held,
     ];
 
     /// Its name as Prometheus sees it.
@@ -110,6 +113,7 @@ impl Metric {
             Self::StateRows => (Gauge, "paczek_state_rows", "Rows in a task's state store, estimated", &["processor", "partition"]),
             Self::StoresSetAside => (Counter, "paczek_stores_set_aside_total", "Damaged stores set aside and rebuilt", &["processor"]),
             Self::UnlearnedSeconds => (Gauge, "paczek_unlearned_seconds", "Event time of what was taken and not learned yet", &["processor"]),
+            Self::Held => (Gauge, "paczek_held", "1 while a processor writes nothing, since the disk is nearly full", &["processor"]),
             Self::StateBytes => (Gauge, "paczek_state_bytes", "Bytes of a task's state store, estimated", &["processor", "partition"]),
         }
     }

@@ -38,15 +38,16 @@ pub struct Health {
     stop: AtomicBool,
     ready: AtomicBool,
     warming: AtomicBool,
+    held: AtomicBool,
     last_turn: AtomicI64,
     queries: Queries,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        let [stop, ready, warming] = [(); 3].map(|()| AtomicBool::new(false));
+        let [stop, ready, warming, held] = [(); 4].map(|()| AtomicBool::new(false));
         let (last_turn, queries) = (AtomicI64::new(system_time()), Queries::default());
-        Self { stop, ready, warming, last_turn, queries }
+        Self { stop, ready, warming, held, last_turn, queries }
     }
 }
 
@@ -78,7 +79,18 @@ impl Health {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Whether it has joined its group and opened what it owns.
+    /// Lets the worker write nothing until it is let go again: it stays a member of its group and answers look-ups.
+    pub fn hold(&self, hold: bool) {
+        self.held.store(hold, Ordering::Relaxed);
+    }
+
+    /// Whether it is held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has joined its group and opened what it owns, and nothing holds it.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
@@ -185,6 +197,8 @@ struct Shift<'a, B: Broker, P: Processor> {
     /// Rebalances that came while something else was under way, and at what uptime.
     waiting: VecDeque<(Duration, Rebalance)>,
     owned: BTreeSet<i32>,
+    /// Whether the group has said what is owned.
+    is_member: bool,
     tasks: BTreeMap<i32, Task<P>>,
     copies: Copies<'a, B, P>,
     idle: BTreeMap<i32, Idle>,
@@ -244,6 +258,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             producer,
             waiting: VecDeque::new(),
             owned: BTreeSet::new(),
+            is_member: false,
             tasks: BTreeMap::new(),
             copies,
             idle: BTreeMap::new(),
@@ -267,12 +282,18 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             }
             self.rebalance(&rebalance)?;
         }
-        if self.tasks.len() < self.owned.len() {
-            self.open_tasks()?;
+        if self.given.health.is_held() {
+            self.given.health.turned(false);
+            self.given.clock.sleep(RETRY);
+        } else {
+            if self.tasks.len() < self.owned.len() {
+                self.open_tasks()?;
+            }
+            self.given.health.turned(self.is_member && self.tasks.len() == self.owned.len());
+            self.cycle()?;
+            self.copies.tend(&self.owned)?;
         }
-        self.cycle()?;
         self.answer_queries();
-        self.copies.tend(&self.owned)?;
         self.gauge();
         Ok(())
     }
@@ -314,6 +335,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             }
         }
         self.membership.acknowledge(rebalance)?;
+        self.is_member = true;
         self.open_tasks()
     }
 

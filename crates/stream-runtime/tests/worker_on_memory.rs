@@ -322,3 +322,41 @@ fn an_owner_that_was_taken_for_dead_is_fenced_and_begins_anew() {
     });
     assert_eq!(sums(&broker), expected());
 }
+
+#[test]
+fn whoever_is_held_writes_nothing_keeps_its_share_and_goes_on_when_let_go() {
+    let (broker, one, two) = (shop(), Health::default(), Health::default());
+    thread::scope(|scope| {
+        let (broker, one, two) = (&broker, &one, &two);
+        let _ends = [Ends(one), Ends(two)];
+        let (of_one, of_two) = (settings("one"), settings("two"));
+        write(broker, 0, RECORDS / 2);
+        one.hold(true);
+        let first = scope.spawn(move || work_as(broker, &of_one, &Silent, one, &Metrics::default()));
+        let second = scope.spawn(move || work_as(broker, &of_two, &Silent, two, &Metrics::default()));
+        let share = |name| broker.members("summing", "numbers").unwrap().get(name).map(BTreeSet::len);
+        wait_until("shared out", || share("one") == Some(2) && share("two") == Some(2));
+        wait_until("two is through", || two.is_ready() && taken(broker).len() == 2);
+        assert!(!one.is_ready());
+        // Longer than a session.
+        thread::sleep(Duration::from_millis(1_500));
+        assert_eq!((taken(broker).len(), share("one")), (2, Some(2)));
+        one.hold(false);
+        wait_for("both at work", broker, RECORDS / 2);
+        wait_until("ready", || one.is_ready());
+        one.hold(true);
+        wait_until("held", || !one.is_ready());
+        write(broker, RECORDS / 2, RECORDS);
+        one.hold(false);
+        wait_for("both at work again", broker, RECORDS);
+        [one, two].into_iter().for_each(Health::stop);
+        first.join().unwrap().unwrap();
+        second.join().unwrap().unwrap();
+    });
+    assert_eq!(sums(&broker), expected());
+}
+
+/// The partitions of which something has been committed.
+fn taken(broker: &MemoryBroker) -> BTreeMap<i32, i64> {
+    broker.group_offsets("summing", "numbers")
+}

@@ -15,6 +15,8 @@ use crate::worker::{Worker, now};
 
 /// Rows a second while brokers come and go: there is always something to commit.
 const RATE: usize = 500;
+/// A node that is killed counts as gone after this: until then the same one may not come back.
+const KNOWN_SOON: &str = "broker.session.timeout.ms=5000";
 /// Between a node that is back and the next one that goes.
 const BREATH: Duration = Duration::from_secs(12);
 
@@ -110,7 +112,7 @@ fn under_load(
     let input = stage.clicks(seed, seconds * RATE as u64);
     let reference = stage.reference(&input);
     stage.clear();
-    let cluster = stage.cluster(nodes);
+    let cluster = stage.cluster_with(nodes, KNOWN_SOON);
     let shop = stage.shop(&cluster, &[]);
     let mut tried = Tried { events: input.events, ..Tried::default() };
     let feed = Feed::start(&shop, &cluster.bootstrap, input.records(), RATE);

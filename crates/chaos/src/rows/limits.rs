@@ -1,12 +1,15 @@
 //! A broker that takes little, or not all.
 
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use super::kills::{FRONT, SOON};
+use super::kills::{FRONT, SOON, WHOLE};
 use crate::crew::Crew;
 use crate::feed::Feed;
 use crate::oracle::judge;
-use crate::shop::wait;
+use crate::shop::{PROFILE_UPDATER, wait};
 use crate::stage::Stage;
 use crate::tried::Tried;
 use crate::worker::{Fate, Worker};
@@ -60,6 +63,85 @@ fn memory_of_a_run(stage: &mut Stage, input: &crate::stage::Input) -> u64 {
 
 fn peak(crew: &Crew<'_>) -> u64 {
     crew.workers().map(Worker::peak_memory).max().unwrap_or_default()
+}
+
+/// F-20: the disk under the state is nearly full. Nothing is written meanwhile; when there is room it goes on.
+pub(super) fn nearly_full_disk(stage: &mut Stage, number: usize) -> Tried {
+    let events = stage.size(60_000, 6_000);
+    let input = stage.clicks(2_000 + number as u64, events);
+    let reference = stage.reference(&input);
+    let cluster = stage.cluster(1);
+    let shop = stage.shop(&cluster, &[SOON[0], SOON[1], ("LEAST_FREE_DISK", "5")]);
+    let mut tried = Tried { events, ..Tried::default() };
+    let Some(disk) = Disk::mount(&shop.state("a")) else {
+        tried.holds(false, || "a small disk needs the right to mount one".to_owned());
+        return tried;
+    };
+    let mut records = input.records();
+    let rest = records.split_off(records.len() / 2);
+    Feed::start(&shop, &cluster.bootstrap, records, usize::MAX).finish();
+    let worker = Worker::start(&shop, "a", &Fate::default());
+    shop.finish(|| {});
+    disk.fill();
+    tried.faults += 1;
+    wait("it says that the disk is nearly full", || worker.said().contains("the disk is nearly full"));
+    let before = shop.committed(PROFILE_UPDATER);
+    Feed::start(&shop, &cluster.bootstrap, rest, usize::MAX).finish();
+    std::thread::sleep(Duration::from_secs(5));
+    let written = shop.committed(PROFILE_UPDATER) - before;
+    tried.holds(written == 0, || format!("{written} offsets were committed on a disk that is nearly full"));
+    disk.free();
+    shop.finish(|| {});
+    judge(&shop, &reference, &WHOLE, &mut tried);
+    worker.end();
+    tried
+}
+
+/// Bytes of a small disk.
+const SMALL_DISK: u64 = 256 << 20;
+
+/// A small disk in memory, which goes with this value.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(directory: &Path) -> Option<Self> {
+        std::fs::create_dir_all(directory).expect("a directory");
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={SMALL_DISK}"), "tmpfs"])
+            .arg(directory)
+            .status();
+        mount.is_ok_and(|status| status.success()).then(|| Self(directory.to_owned()))
+    }
+
+    /// Leaves less than three percent of it.
+    fn fill(&self) {
+        let piece = vec![0; 1 << 20];
+        let mut file = std::fs::File::create(self.filling()).expect("a file");
+        while self.room() > SMALL_DISK * 3 / 100 {
+            file.write_all(&piece).expect("room");
+        }
+    }
+
+    /// Bytes that are free.
+    fn room(&self) -> u64 {
+        let told = Command::new("df").args(["--block-size=1", "--output=avail"]).arg(&self.0).output();
+        let told = String::from_utf8(told.expect("df").stdout).expect("text");
+        told.lines().last().and_then(|bytes| bytes.trim().parse().ok()).expect("bytes")
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.filling()).expect("the file");
+    }
+
+    fn filling(&self) -> PathBuf {
+        self.0.join("filling")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
 }
 
 /// F-29: nobody may write dead letters. The run stops, or stands still and says so; when it may again, it goes on.

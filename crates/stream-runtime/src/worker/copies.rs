@@ -127,7 +127,7 @@ impl<'a, B: Broker, P: Processor> Copies<'a, B, P> {
                 given.health.warming.store(true, Ordering::Relaxed);
             }
             given.health.turned(false);
-            if self.follow()? == 0 {
+            if given.health.is_held() || self.follow()? == 0 {
                 given.clock.sleep(RETRY);
             }
         }

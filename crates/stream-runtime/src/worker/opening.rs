@@ -1,6 +1,5 @@
 //! Opening a task: waiting for its last owner's transaction to end, then restoring what that one committed.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use state_store::StateStore;
@@ -12,7 +11,7 @@ use crate::restore::{Mark, Restore};
 use crate::task::{Start, Task};
 use crate::{Metric, RuntimeError};
 
-/// How long the last owner is given to end its transaction itself.
+/// How long the last owner is at first given to end its transaction itself.
 const UNSTABLE: Duration = Duration::from_millis(500);
 /// How often a wait is told of.
 const TELL: Duration = Duration::from_secs(10);
@@ -23,6 +22,9 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let closed: Vec<i32> =
             self.owned.iter().filter(|partition| !self.tasks.contains_key(partition)).copied().collect();
         for partition in closed {
+            if self.given.health.is_held() {
+                break;
+            }
             if let Some(task) = self.open_task(partition)? {
                 self.tasks.insert(partition, task);
                 self.idle.insert(partition, Idle::since(self.given.clock.now()));
@@ -37,7 +39,6 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         self.reader.assign(&positions)?;
         self.gauges.refresh();
         self.answer_queries();
-        self.given.health.ready.store(self.tasks.len() == self.owned.len(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -92,9 +93,9 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         partition: i32,
         copy: &Restore,
     ) -> Result<Option<Option<i64>>, RuntimeError> {
-        let mut ended = false;
+        let mut due = UNSTABLE;
         self.wait_for(|shift, waited| {
-            shift.end_last_owner(partition, copy, waited, &mut ended);
+            shift.end_last_owner(partition, copy, waited, &mut due);
             Ok(shift.membership.committed(partition)?)
         })
     }
@@ -103,26 +104,31 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     /// then sees all that can ever be before it.
     fn stable_changelog_end(&mut self, partition: i32, copy: &Restore) -> Result<Option<i64>, RuntimeError> {
         let target = self.given.broker.extent(&self.changelog, partition)?.end;
-        let mut ended = false;
+        let mut due = UNSTABLE;
         self.wait_for(|shift, waited| {
-            shift.end_last_owner(partition, copy, waited, &mut ended);
+            shift.end_last_owner(partition, copy, waited, &mut due);
             let extent = shift.given.broker.extent(&shift.changelog, partition)?;
             if extent.stable_end >= target {
                 Ok(target)
             } else {
-                Err(BrokerError::NotYet(String::new()).into())
+                let (topic, stable) = (&shift.changelog, extent.stable_end);
+                Err(BrokerError::NotYet(format!(
+                    "{topic} [{partition}] is stable up to {stable} of {target}"
+                ))
+                .into())
             }
         })
     }
 
     /// Ends what the last owner left open, in its name, once that has been waited for long enough: nobody waits
     /// for the dead until their transactions run out. One that lives is fenced by it, and begins anew.
-    fn end_last_owner(&self, partition: i32, copy: &Restore, waited: Duration, ended: &mut bool) {
+    /// It is tried once more where that seems to have been in vain.
+    fn end_last_owner(&self, partition: i32, copy: &Restore, waited: Duration, due: &mut Duration) {
         let settings = self.given.settings;
-        if *ended || waited < UNSTABLE || !settings.guards.end_last_owner {
+        if waited < *due || !settings.guards.end_last_owner {
             return;
         }
-        *ended = true;
+        *due = waited + settings.transaction_timeout;
         let known = self.given.broker.last_committer(&settings.group, &self.input, partition);
         let written_by = || copy.mark().map(|mark| mark.trailer.written_by.clone());
         let owner = known.ok().flatten().or_else(written_by);
@@ -145,15 +151,16 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let begun = clock.uptime();
         let mut told = begun;
         loop {
-            match ask(self, clock.uptime().saturating_sub(begun)) {
+            let why = match ask(self, clock.uptime().saturating_sub(begun)) {
                 Ok(answer) => return Ok(Some(answer)),
-                Err(RuntimeError::Broker(BrokerError::NotYet(_))) => clock.sleep(RETRY),
+                Err(RuntimeError::Broker(BrokerError::NotYet(why))) => why,
                 Err(error) => return Err(error),
-            }
+            };
+            clock.sleep(RETRY);
             if clock.uptime().saturating_sub(told) > TELL {
                 told = clock.uptime();
                 let processor = self.given.settings.processor.as_str();
-                tracing::warn!(processor, "still waiting for the last owner's transaction to end");
+                tracing::warn!(processor, why, "still waiting for the last owner's transaction to end");
             }
             if self.is_called_away()? {
                 return Ok(None);
@@ -161,12 +168,13 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         }
     }
 
-    /// Whether the process is to stop or the group waits for an answer. Ask often while busy: what has been
+    /// Whether the process is to stop or held, or the group waits for an answer. Ask often while busy: what has been
     /// restored stays, and the task is opened on when the answer is given.
     fn is_called_away(&mut self) -> Result<bool, RuntimeError> {
         self.given.health.turns();
         self.hear_group()?;
-        Ok(self.given.health.is_stopping() || !self.waiting.is_empty())
+        let health = self.given.health;
+        Ok(health.is_stopping() || health.is_held() || !self.waiting.is_empty())
     }
 
     /// Reads the changelog on to its end. False if called away meanwhile.

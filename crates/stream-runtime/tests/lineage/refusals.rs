@@ -37,6 +37,15 @@ fn nobody_refuses_what_nobody_has_touched() {
     assert_eq!(shop.sums(), shop.expected());
 }
 
+/// Kafka forgets the offsets of a group in which nobody was for a week.
+#[test]
+fn whose_offsets_are_forgotten_goes_on_after_the_trailer() {
+    let (mut shop, worker) = worked();
+    shop.write(500);
+    shop.work(&OneWorker { group: "forgotten", ..worker }).unwrap();
+    assert_eq!(shop.sums(), shop.expected());
+}
+
 #[test]
 fn an_input_that_has_grown_is_refused() {
     let (shop, worker) = worked();

@@ -124,13 +124,14 @@ impl Shop {
 pub(crate) struct OneWorker {
     pub(crate) name: &'static str,
     pub(crate) disk: &'static str,
+    pub(crate) group: &'static str,
     pub(crate) guards: Guards,
     pub(crate) accept_reset: bool,
 }
 
 impl OneWorker {
     pub(crate) fn named(name: &'static str) -> Self {
-        Self { name, disk: name, guards: Guards::default(), accept_reset: false }
+        Self { name, disk: name, group: "summing", guards: Guards::default(), accept_reset: false }
     }
 
     pub(crate) fn store(&self, shop: &Shop, partition: i32) -> std::path::PathBuf {
@@ -142,7 +143,7 @@ impl OneWorker {
             processor: "sums".into(),
             input: "numbers".into(),
             changelog: "changelog".into(),
-            group: "summing".into(),
+            group: self.group.into(),
             transactional_id: self.name.into(),
             commit_interval: Duration::from_millis(5),
             max_records: 100,
