@@ -157,7 +157,12 @@ pub(super) fn no_dead_letters(stage: &mut Stage, number: usize) -> Tried {
     Feed::start(&shop, &cluster.bootstrap, input.records(), usize::MAX).finish();
     let topic = shop.topic("dead-letters");
     let rule = ["--deny-principal", "User:ANONYMOUS", "--operation", "Write", "--topic", &topic];
-    let _ = cluster.tool(ACLS, &[&["--add"], &rule[..]].concat());
+    // Where there is a rule, what it does not allow is forbidden.
+    let reading = ["--operation", "Read", "--operation", "DescribeConfigs"];
+    let others = [&["--allow-principal", "User:ANONYMOUS", "--topic", &topic], &reading[..]].concat();
+    for rule in [&others[..], &rule] {
+        let _ = cluster.tool(ACLS, &[&["--add"], rule].concat());
+    }
     let mut worker = Worker::start_as("ingest", &shop, "a", &Fate::default());
     wait("it stops or complains", || worker.has_ended() || worker.said().contains("dead-letters"));
     std::thread::sleep(Duration::from_secs(3));
@@ -166,7 +171,9 @@ pub(super) fn no_dead_letters(stage: &mut Stage, number: usize) -> Tried {
     tried.holds(complains, || format!("it is silent about it: {}", said.lines().last().unwrap_or_default()));
     tried.meets(ended.is_some(), || "it tries again and again instead of stopping".to_owned());
     tried.holds(shop.records("dead-letters").is_empty(), || "somebody wrote a dead letter".to_owned());
-    let _ = cluster.tool(ACLS, &[&["--remove", "--force"], &rule[..]].concat());
+    for rule in [&others[..], &rule] {
+        let _ = cluster.tool(ACLS, &[&["--remove", "--force"], rule].concat());
+    }
     drop(worker);
     let worker = Worker::start(&shop, "a", &Fate::default());
     shop.finish(|| {});

@@ -89,7 +89,7 @@ pub(super) fn truncated_input(stage: &mut Stage, number: usize) -> Tried {
     let before: Vec<_> =
         ends.iter().map(|(partition, extent)| (topic.as_str(), *partition, extent.end)).collect();
     delete_before(&half, &before);
-    half.is_refused("input truncated", 2, "a position lies outside what the topic still holds");
+    half.is_refused("input truncated", 6, "the topic was deleted, truncated, or its retention was too short");
     half.tried
 }
 
@@ -122,8 +122,8 @@ pub(super) fn stale_directory(stage: &mut Stage, number: usize) -> Tried {
     half.tried.holds(cut, || "the changelog was not cut".to_owned());
     half.is_refused(
         "directory from before the changelog",
-        2,
-        "a position lies outside what the topic still holds",
+        6,
+        "what lies between is gone, so the state cannot be told",
     );
     half.tried
 }
