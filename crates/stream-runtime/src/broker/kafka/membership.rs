@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -50,6 +50,26 @@ impl KafkaMembership {
         Ok(Self { consumer, topic: settings.topic.clone(), config: alone })
     }
 
+    /// Hears all there is to hear. The client answers "nothing" also when it has only called one of [`Group`]'s
+    /// functions, and more may be waiting behind that.
+    fn hear(&self) -> Result<(), BrokerError> {
+        loop {
+            let heard = self.consumer.context().heard.load(Ordering::Relaxed);
+            match self.consumer.poll(Duration::ZERO) {
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    return Err(BrokerError::Refused(format!("the group member is fenced: {code}")));
+                }
+                Some(Err(error)) if error.rdkafka_error_code().is_some_and(is_permanent) => {
+                    return Err(BrokerError::Refused(format!("the group refuses this member: {error}")));
+                }
+                Some(Err(error)) => tracing::debug!(%error, "group member"),
+                Some(Ok(_)) => {}
+                None if self.consumer.context().heard.load(Ordering::Relaxed) == heard => return Ok(()),
+                None => {}
+            }
+        }
+    }
+
     fn list(&self, partitions: &[i32], offset: Offset) -> Result<TopicPartitionList, BrokerError> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
@@ -63,18 +83,7 @@ impl Membership for KafkaMembership {
     type Fence = KafkaFence;
 
     fn poll(&mut self) -> Result<Option<Rebalance>, BrokerError> {
-        while let Some(event) = self.consumer.poll(Duration::ZERO) {
-            match event {
-                Err(KafkaError::MessageConsumptionFatal(code)) => {
-                    return Err(BrokerError::Refused(format!("the group member is fenced: {code}")));
-                }
-                Err(error) if error.rdkafka_error_code().is_some_and(is_permanent) => {
-                    return Err(BrokerError::Refused(format!("the group refuses this member: {error}")));
-                }
-                Err(error) => tracing::debug!(%error, "group member"),
-                Ok(_) => {}
-            }
-        }
+        self.hear()?;
         Ok(lock(&self.consumer.context().waiting).pop_front())
     }
 
@@ -142,16 +151,20 @@ impl Drop for KafkaMembership {
 struct Group {
     waiting: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
+    /// How often the client has called.
+    heard: AtomicU64,
 }
 
 impl ClientContext for Group {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         log(level, facility, message);
     }
 }
 
 impl ConsumerContext for Group {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         let revoking = error != RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Relaxed) {
             // The client is going; whatever it answers, it goes.
