@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{KafkaFence, bad_config, lock};
+use super::{KafkaFence, bad_config, is_permanent, lock};
 use crate::Output;
 use crate::broker::{BrokerError, Committed, ProducerSettings, TransactionalProducer};
 
@@ -76,10 +76,7 @@ impl KafkaProducer {
     }
 
     fn check_deliveries(&self) -> Result<(), BrokerError> {
-        match lock(&self.producer.context().failure).take() {
-            Some(failure) => Err(BrokerError::Doubt(failure)),
-            None => Ok(()),
-        }
+        lock(&self.producer.context().failure).take().map_or(Ok(()), Err)
     }
 }
 
@@ -172,7 +169,7 @@ fn doubt(call: &str, error: &KafkaError) -> BrokerError {
 /// What became of the records sent.
 #[derive(Default)]
 struct Deliveries {
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<BrokerError>>,
     marked: Mutex<BTreeMap<usize, i64>>,
     /// The connection broke or a request timed out: a late answer may still be under way somewhere.
     troubled: AtomicBool,
@@ -201,7 +198,18 @@ impl ProducerContext for Deliveries {
                 lock(&self.marked).insert(mark, message.offset());
             }
             Ok(_) => {}
-            Err((error, _)) => *lock(&self.failure) = Some(format!("a record was not written: {error}")),
+            Err((error, message)) => self.failed(error, message.topic()),
         }
+    }
+}
+
+impl Deliveries {
+    /// A refusal stays: it is the reason why the rest of the transaction is given up.
+    fn failed(&self, error: &KafkaError, topic: &str) {
+        let mut failure = lock(&self.failure);
+        if error.rdkafka_error_code().is_some_and(is_permanent) {
+            *failure = Some(BrokerError::Refused(format!("{topic} cannot be written: {error}")));
+        }
+        failure.get_or_insert_with(|| BrokerError::Doubt(format!("a record was not written: {error}")));
     }
 }
