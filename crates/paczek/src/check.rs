@@ -20,9 +20,10 @@ pub(crate) fn check(config: &Config) -> Result<Report, Problem> {
     let broker = KafkaBroker::new(&config.kafka.bootstrap, &config.kafka.properties)?;
     broker.topics()?;
     let partitions = Partitions::check(&broker, config)?;
+    partitions.check_spread(&broker, config)?;
     let differs = |step| match step {
         Step::Differs { topic, differences } => Some(format!("{topic}: {}", differences.join("; "))),
-        Step::Keep { .. } | Step::Create { .. } => None,
+        Step::Keep { .. } | Step::Create { .. } | Step::Reshard { .. } => None,
     };
     let warnings = plan(&broker, config)?.into_iter().filter_map(differs).collect();
     Ok(Report { bootstrap: config.kafka.bootstrap.clone(), topics: partitions.of.len(), warnings })

@@ -16,14 +16,14 @@ pub use crate::pipeline::Hooks;
 
 use crate::config::Config;
 use crate::demo::{Input, Play};
-use crate::digest::Digests;
+use crate::digest::digests;
 use crate::pipeline::Roles;
 use crate::problem::Problem;
 use crate::read::{Records, Until};
 use crate::run::run;
 use crate::simulate::Simulate;
 use crate::tap::Tap;
-use crate::{check, demo, explain, generate, load, profile, speaking, story, topics, topology};
+use crate::{check, demo, explain, generate, load, profile, reshard, speaking, story, topics, topology};
 
 /// A good shop assistant for shops that run on Kafka.
 ///
@@ -117,6 +117,16 @@ enum Command {
     Topics {
         #[command(subcommand)]
         action: TopicsAction,
+    },
+    /// Give the stopped pipeline another number of partitions: its state moves to topics of the next generation
+    #[command(
+        after_help = "Stop every instance first. Until the end nothing has moved; whatever interrupts it, repeat it.\n\n\
+        Example:\n  paczek reshard --to-partitions 12 && PACZEK_GENERATION=2 paczek run"
+    )]
+    Reshard {
+        /// Over how many partitions keys are to be spread
+        #[arg(long, value_parser = clap::value_parser!(i32).range(1..=1024))]
+        to_partitions: i32,
     },
     /// Write a file into a source's topic, one record a line, sorted by event time
     #[command(after_help = "Example:\n  paczek load --format alibaba clicks.csv")]
@@ -265,6 +275,7 @@ impl Arguments {
             Command::Check => self.check(),
             Command::Topology => self.print(topology::picture(&self.config()?), |picture| picture.clone()),
             Command::Topics { action } => self.topics(action),
+            Command::Reshard { to_partitions } => self.reshard(*to_partitions),
             Command::Load { file, format, source } => self.load(file, format, source),
             Command::Tap { topic, limit, follow } => self.tap(topic, *limit, *follow),
             Command::Profile { id } => self.profile(id),
@@ -325,6 +336,11 @@ impl Arguments {
             TopicsAction::Apply => topics::apply(&broker, &config)?,
         };
         self.print(steps, |steps| topics::describe(steps))
+    }
+
+    fn reshard(&self, partitions: i32) -> anyhow::Result<()> {
+        let (config, broker) = self.broker()?;
+        self.print(reshard::on_kafka(&broker, &config, partitions)?, reshard::Resharded::describe)
     }
 
     fn load(&self, file: &Path, format: &str, name: &str) -> anyhow::Result<()> {
@@ -406,14 +422,7 @@ impl Arguments {
 
     fn digest(&self) -> anyhow::Result<()> {
         let (config, broker) = self.broker()?;
-        let mut digests = Digests::of(&config);
-        for topic in digests.topics() {
-            for record in Records::of(&broker, &topic, None, Until::End)? {
-                digests.add(&record?);
-            }
-        }
-        let digests = digests.finish();
-        self.print(digests, |digests| {
+        self.print(digests(&broker, &config)?, |digests| {
             let line = |(topic, digest): (&String, &crate::TopicDigest)| {
                 format!(
                     "{topic}: {} records, by event {}, by timer {}\n",

@@ -1,4 +1,5 @@
 mod decisions;
+mod generation;
 mod span;
 mod text;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub application: String,
     /// Begins every topic name but those of sources.
     pub topic_prefix: String,
+    /// How often `reshard` has moved the state, and one: it ends the names of what the state is spread over.
+    pub generation: u32,
     /// Where this instance keeps its state.
     pub state_dir: PathBuf,
     /// Percent of its disk below which nothing is written until there is room again; 0 for no limit.
@@ -170,6 +173,7 @@ impl Default for Config {
         Self {
             application: "paczek".into(),
             topic_prefix: String::new(),
+            generation: 1,
             state_dir: "state".into(),
             least_free_disk: 5,
             http: "127.0.0.1:8480".into(),
@@ -272,12 +276,6 @@ impl Config {
         Ok(config)
     }
 
-    /// The name of one of our own topics.
-    #[must_use]
-    pub fn topic(&self, name: &str) -> String {
-        format!("{}{name}", self.topic_prefix)
-    }
-
     /// Where to start where no position exists.
     ///
     /// # Errors
@@ -354,6 +352,7 @@ impl Config {
         self.outward.check()?;
         self.check_topics()?;
         plain("application", &self.application)?;
+        within("generation", self.generation, generation::MOST)?;
         if !self.topic_prefix.is_empty() {
             plain("topic_prefix", &self.topic_prefix)?;
         }
@@ -550,6 +549,7 @@ mod tests {
             ("[[sources]]\ntopic = 'dead-letters'", "is taken"),
             ("[[sources]]\n[[sources]]\nname = 'orders'\ntopic = 'clickstream'", "is taken"),
             ("topic_prefix = 'a b'", "letters"),
+            ("generation = 0", "is 1 to"),
             ("http = 'nonsense'", "address"),
             ("[kafka]\nreplication = 0", "replication"),
             ("[transactions]\ninterval = '9s'", "quarter"),

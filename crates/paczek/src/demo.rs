@@ -182,6 +182,7 @@ fn staged(config: &Config, play: &Play) -> Config {
         format.clone_into(&mut source.format);
     }
     "earliest".clone_into(&mut config.start_from);
+    config.generation = 1;
     let transactions = &mut config.transactions;
     transactions.interval = Span(INTERVAL);
     transactions.timeout = Span(PATIENCE);

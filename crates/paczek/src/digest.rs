@@ -4,18 +4,38 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use stream_runtime::SourceRecord;
+use stream_runtime::broker::Broker;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::config::Config;
+use crate::problem::Problem;
+use crate::read::{Records, Until};
 use crate::{headers, topics};
 use decisions::Decisions;
 
 /// Under this name stand the decisions of all outward topics together.
 const DECISIONS: &str = "decisions";
 
+/// The digests of all that a run has written so far, by topic, and one for all decisions.
+///
+/// # Errors
+/// When a topic is gone, or the broker does not answer.
+pub fn digests<B: Broker>(broker: &B, config: &Config) -> Result<BTreeMap<String, TopicDigest>, Problem> {
+    let mut digests = Digests::of(config);
+    for topic in digests.topics() {
+        for record in Records::of(broker, &topic, None, Until::End)? {
+            digests.add(&record?);
+        }
+    }
+    Ok(digests.finish())
+}
+
 /// The digests of a whole run.
 pub(crate) struct Digests {
+    /// By the name that a topic had at first: its later generations go on where the former ended.
     topics: BTreeMap<String, Digest>,
+    /// Every name that a topic has had, the oldest first, with its first one.
+    names: Vec<(String, String)>,
     /// The outward topics. What is said in which of them depends on what was known when it was written, so
     /// they are looked at together.
     outward: [String; 3],
@@ -24,21 +44,29 @@ pub(crate) struct Digests {
 
 impl Digests {
     pub(crate) fn of(config: &Config) -> Self {
+        let digested = topics::digested(config);
+        let first = |names: &Vec<String>| names.first().cloned().unwrap_or_default();
+        let known = |names: &Vec<String>| {
+            let first = first(names);
+            names.iter().map(|name| (name.clone(), first.clone())).collect::<Vec<_>>()
+        };
         Self {
-            topics: topics::digested(config).into_iter().map(|topic| (topic, Digest::default())).collect(),
+            topics: digested.iter().map(|names| (first(names), Digest::default())).collect(),
+            names: digested.iter().flat_map(known).collect(),
             outward: ["recommendations", "abandoned-carts", "suppressions"].map(|name| config.topic(name)),
             decisions: Decisions::default(),
         }
     }
 
-    /// The topics whose records it wants.
+    /// The topics whose records it wants, in the order in which it wants them.
     pub(crate) fn topics(&self) -> Vec<String> {
-        self.topics.keys().chain(&self.outward).cloned().collect()
+        self.names.iter().map(|(name, _)| name).chain(&self.outward).cloned().collect()
     }
 
     /// Takes the next record of its partition.
     pub(crate) fn add(&mut self, record: &SourceRecord) {
-        if let Some(digest) = self.topics.get_mut(&*record.topic) {
+        let named = self.names.iter().find(|(name, _)| **name == *record.topic);
+        if let Some(digest) = named.and_then(|(_, first)| self.topics.get_mut(first)) {
             return digest.add(record);
         }
         let [recommendations, carts, suppressions] = &self.outward;

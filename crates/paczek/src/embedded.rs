@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::pipeline::{Hooks, Pipeline, Roles};
 use crate::problem::Problem;
 use crate::processors::{ModelTable, Speaking};
+use crate::reshard::{Site, reshard};
 use crate::topics::{Partitions, configured};
 use crate::topology::Topology;
 
@@ -88,6 +89,22 @@ impl Embedded {
             })
         });
         Ok(Self { stop, item_models, speaking, thread: Some(thread) })
+    }
+
+    /// Moves the state of a stopped pipeline to `partitions` partitions, as `paczek reshard` does, with rows that
+    /// wait in `directory`; the configuration to go on with.
+    ///
+    /// # Errors
+    /// When it is not at rest. Then nothing has moved.
+    pub fn reshard(
+        config: &Config,
+        broker: &MemoryBroker,
+        directory: &Path,
+        partitions: i32,
+    ) -> Result<Config, Problem> {
+        let make = |topic: &NewTopic| Ok(broker.create_topic(topic)?);
+        reshard(&Site { broker, make: &make, scratch: directory }, config, partitions)?;
+        Ok(config.resharded())
     }
 
     /// How far its item models have got: they have taken every session entry that was written before.

@@ -18,7 +18,7 @@ use stream_runtime::{SourceRecord, partition_for};
 
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::read::{Records, Until, count_partitions};
+use crate::read::{Records, Until};
 use past::{Customers, Past, Rederived};
 use recordings::{Origin, Recordings, TOPICS, id_of, origin_of, read_decision};
 use updates::Updates;
@@ -129,23 +129,24 @@ fn live_through<B: Broker>(
     let profile = ProfileKey::parse(&String::from_utf8_lossy(key));
     let origin = origin_of(decision);
     let mut lived = Lived { cause: None, again: None, models_known: true };
-    let partitions = count_partitions(broker, &config.topic("profile-updates"))?;
-    for update in Updates::of(broker, config, partition_for(key, partitions))? {
-        let update: ProfileUpdate = update?;
-        if Some(&update.profile) != profile.as_ref() {
-            continue;
-        }
-        let group = recordings.group(&update).cloned().unwrap_or_default();
-        if Origin::from(&update.cause) != origin {
-            customers.live(&update, &group, past.at(None).0)?;
-            continue;
-        }
-        let again = customers.live(&update, &group, past.at(group.epoch()).0)?;
-        lived.models_known = again.models_known;
-        lived.cause = Some(update.cause);
-        lived.again = again.decisions.into_iter().find(|again| again.id == id);
-        if lived.again.is_some() {
-            break;
+    for (topic, partitions) in updates::generations(broker, config)? {
+        for update in Updates::of(broker, &topic, partition_for(key, partitions))? {
+            let update: ProfileUpdate = update?;
+            if Some(&update.profile) != profile.as_ref() {
+                continue;
+            }
+            let group = recordings.group(&update).cloned().unwrap_or_default();
+            if Origin::from(&update.cause) != origin {
+                customers.live(&update, &group, past.at(None).0)?;
+                continue;
+            }
+            let again = customers.live(&update, &group, past.at(group.epoch()).0)?;
+            lived.models_known = again.models_known;
+            lived.cause = Some(update.cause);
+            lived.again = again.decisions.into_iter().find(|again| again.id == id);
+            if lived.again.is_some() {
+                return Ok(lived);
+            }
         }
     }
     Ok(lived)

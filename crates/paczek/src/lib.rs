@@ -25,6 +25,7 @@ mod read;
 mod registry;
 #[cfg(test)]
 mod rehearsal;
+mod reshard;
 mod run;
 mod simulate;
 mod speaking;
@@ -35,7 +36,7 @@ mod topology;
 
 pub use cli::{Hooks, main, main_with};
 pub use config::{Config, SourceConfig};
-pub use digest::{Digest, TopicDigest};
+pub use digest::{Digest, TopicDigest, digests};
 pub use embedded::Embedded;
 pub use input::{Row, read_rows};
 pub use load::{End, RawRecord, raw_records, write_raw};

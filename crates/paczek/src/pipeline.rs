@@ -237,7 +237,8 @@ impl<'a, B: Broker + Sync> Pipeline<'a, B> {
     }
 
     fn store(&self, name: &str, partition: i32) -> PathBuf {
-        self.directory.join(name).join(partition.to_string())
+        let of_processor = if name == ITEM_MODELS { name.to_owned() } else { self.config.stores(name) };
+        self.directory.join(of_processor).join(partition.to_string())
     }
 
     /// A store holds nothing but what its topic gives once more: a damaged one is set aside.

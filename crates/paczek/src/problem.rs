@@ -100,6 +100,7 @@ impl From<RuntimeError> for Problem {
             }
             RuntimeError::Processor { .. } => Self::Failed(error.to_string()),
             RuntimeError::TopicGone(_) => Self::TopicGone(error.to_string()),
+            RuntimeError::Moved { .. } => Self::Config(error.to_string()),
             RuntimeError::OtherPartitions { .. } => Self::OtherPartitions(error.to_string()),
             RuntimeError::Store(_)
             | RuntimeError::OtherPartitioner { .. }

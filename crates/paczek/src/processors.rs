@@ -17,7 +17,7 @@ use crate::headers;
 
 pub(crate) use ingest::IngestProcessor;
 pub(crate) use item_models::{ITEM_MODELS, ModelTable};
-pub(crate) use profile_updater::{CLICKSTREAM, Origins, ProfileProcessor, TimeGuards};
+pub(crate) use profile_updater::{CLICKSTREAM, Origins, ProfileProcessor, TimeGuards, told};
 pub(crate) use recommender::RecommenderProcessor;
 pub(crate) use speaking::{SPEAKING, Speaking};
 

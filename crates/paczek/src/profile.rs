@@ -1,7 +1,7 @@
 use events::ProfileKey;
 use profile_updater::Profile;
 use stream_runtime::broker::Broker;
-use stream_runtime::{partition_for, state_key};
+use stream_runtime::{RuntimeError, moved_to, partition_for, state_key};
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -22,6 +22,9 @@ pub(crate) fn look_up<B: Broker>(
     let text = key.to_string().into_bytes();
     let partition = partition_for(&text, count_partitions(broker, &topic)?);
     let wanted = state_key(&text);
+    if let Some(moved_to) = moved_to(broker, &topic)? {
+        return Err(RuntimeError::Moved { changelog: topic, moved_to }.into());
+    }
     let mut newest = None;
     for record in Records::of(broker, &topic, Some(partition), Until::End)? {
         let record = record?;

@@ -21,12 +21,13 @@ enum Changelog {
 
 impl Changelog {
     fn of(config: &Config, topic: &str) -> Option<Self> {
-        if topic == config.topic("profile-updater-changelog") {
+        if is_of(config, "profile-updater-changelog", topic) {
             Some(Self::Profiles)
-        } else if topic == config.topic("recommender-changelog") {
+        } else if is_of(config, "recommender-changelog", topic) {
             Some(Self::Customers)
         } else {
-            topic.ends_with("-changelog").then_some(Self::Positions)
+            let mut sources = config.sources.iter().map(|source| format!("ingest-{}-changelog", source.name));
+            sources.any(|changelog| is_of(config, &changelog, topic)).then_some(Self::Positions)
         }
     }
 }
@@ -43,7 +44,7 @@ impl Tap {
             ("suppressions", Subject::Suppression),
             ("control", Subject::Control),
         ];
-        let subject = subjects.into_iter().find(|(name, _)| config.topic(name) == topic);
+        let subject = subjects.into_iter().find(|(name, _)| is_of(config, name, topic));
         Self { subject: subject.map(|(_, subject)| subject), changelog: Changelog::of(config, topic) }
     }
 
@@ -85,6 +86,11 @@ impl Tap {
             Changelog::Positions => return None,
         })
     }
+}
+
+/// Whether one of our own topics has, or had, this name.
+fn is_of(config: &Config, name: &str, topic: &str) -> bool {
+    config.topics_of(name).iter().any(|known| known == topic)
 }
 
 /// Text as it is, with control characters escaped by JSON; other bytes in hexadecimal.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::broker::{Broker, NewTopic, TopicState};
-use stream_runtime::{RuntimeError, last_trailer};
+use stream_runtime::{RuntimeError, last_trailer, moved_to};
 
 use crate::config::Config;
 use crate::problem::Problem;
@@ -97,10 +97,10 @@ pub(crate) fn own(config: &Config) -> Vec<String> {
     topics.filter(|topic| topic.owner == "paczek").map(|topic| topic.name).collect()
 }
 
-/// The topics that a digest counts, under their names on the cluster.
-pub(crate) fn digested(config: &Config) -> Vec<String> {
+/// The topics that a digest counts, under the names that they have had on the cluster, the oldest first.
+pub(crate) fn digested(config: &Config) -> Vec<Vec<String>> {
     let declared = declared().unwrap_or_default();
-    declared.iter().filter(|topic| topic.digest).map(|topic| config.topic(&topic.name)).collect()
+    declared.iter().filter(|topic| topic.digest).map(|topic| config.topics_of(&topic.name)).collect()
 }
 
 /// What is to be done about one topic.
@@ -111,6 +111,8 @@ pub(crate) enum Step {
     Keep { topic: String },
     /// It is to be made.
     Create { topic: String, partitions: i32, settings: BTreeMap<String, String> },
+    /// It is of a later generation: `reshard` makes it.
+    Reshard { topic: String },
     /// It is there, but not as it should be; only a person can decide.
     Differs { topic: String, differences: Vec<String> },
 }
@@ -123,9 +125,18 @@ pub(crate) fn plan(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, P
         if let Some(input) = input_of(config, &topic.name) {
             topic.partitions = broker.partitions(&input)?.unwrap_or(topic.partitions);
         }
-        steps.push(step(&topic, broker.topic_state(&topic.name)?));
+        let step = step(&topic, broker.topic_state(&topic.name)?);
+        steps.push(match step {
+            Step::Create { topic, .. } if is_resharded(config, &topic) => Step::Reshard { topic },
+            step => step,
+        });
     }
     Ok(steps)
+}
+
+/// Whether only `reshard` makes a topic.
+fn is_resharded(config: &Config, topic: &str) -> bool {
+    config.generation > 1 && topic.ends_with(&format!("-g{}", config.generation))
 }
 
 /// The topic that the processor of a changelog reads; `None` for any other topic.
@@ -157,7 +168,7 @@ pub(crate) fn apply(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, 
 }
 
 /// A topic that has been made takes a moment until every broker tells of it.
-fn wait_for(broker: &KafkaBroker, topic: &str) -> Result<(), Problem> {
+pub(crate) fn wait_for(broker: &KafkaBroker, topic: &str) -> Result<(), Problem> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while broker.partitions(topic)?.is_none() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
@@ -175,6 +186,7 @@ pub(crate) fn describe(steps: &[Step]) -> String {
             Step::Create { topic, partitions, .. } => {
                 writeln!(text, "create   {topic}, {partitions} partitions")
             }
+            Step::Reshard { topic } => writeln!(text, "missing  {topic}: `paczek reshard` makes it"),
             Step::Differs { topic, differences } => {
                 writeln!(text, "differs  {topic}: {}", differences.join("; "))
             }
@@ -188,7 +200,9 @@ fn step(topic: &Topic, found: Option<TopicState>) -> Step {
     let Some(found) = found else {
         return Step::Create { topic: topic.name.clone(), partitions: topic.partitions, settings: wanted };
     };
-    let uneven = topic.name.ends_with("-changelog") && topic.partitions != found.partitions;
+    let uneven = topic.cleanup == "compact"
+        && topic.schema.starts_with("changelog")
+        && topic.partitions != found.partitions;
     let partitions =
         uneven.then(|| format!("it has {} partitions, its input {}", found.partitions, topic.partitions));
     // The shop's own topics are the shop's to set.
@@ -235,8 +249,12 @@ impl Partitions {
         for topic in configured(config)? {
             match broker.partitions(&topic.name)? {
                 Some(partitions) => of.insert(topic.name, partitions),
-                None => return Err(missing(broker, &topic.name)),
+                None => return Err(missing(broker, config, &topic.name)),
             };
+        }
+        // Who wrote in former generations is known as long as their topics are kept.
+        for topic in config.topics_of("events") {
+            of.extend(broker.partitions(&topic)?.map(|partitions| (topic, partitions)));
         }
         let partitions = Self { of };
         for source in &config.sources {
@@ -250,6 +268,7 @@ impl Partitions {
     /// Whether keys are still spread over as many partitions as when state was made. Whoever writes asks too: it
     /// would put keys where their state is not.
     pub(crate) fn check_spread<B: Broker>(&self, broker: &B, config: &Config) -> Result<(), Problem> {
+        check_generation(broker, config)?;
         for (input, name) in [("events", "profile-updater"), ("profile-updates", "recommender")] {
             let (topic, changelog) = (config.topic(input), config.topic(&format!("{name}-changelog")));
             let found = self.count(&topic);
@@ -277,7 +296,31 @@ impl Partitions {
     }
 }
 
-fn missing(broker: &KafkaBroker, topic: &str) -> Problem {
+/// Whether the state is that of the configured generation.
+pub(crate) fn check_generation<B: Broker>(broker: &B, config: &Config) -> Result<(), Problem> {
+    let ingests = config.sources.iter().map(|source| format!("ingest-{}", source.name));
+    for name in ingests.chain(["profile-updater".to_owned(), "recommender".to_owned()]) {
+        let changelog = config.topic(&format!("{name}-changelog"));
+        if let Some(moved_to) = moved_to(broker, &changelog)? {
+            return Err(RuntimeError::Moved { changelog, moved_to }.into());
+        }
+        let is_there = broker.partitions(&changelog)?.is_some();
+        if config.generation > 1 && !(is_there && last_trailer(broker, &changelog, 0)?.is_some()) {
+            let generation = config.generation;
+            return Err(Problem::Config(format!(
+                "no state has moved to generation {generation}: set generation = {} and run `paczek reshard`",
+                generation - 1
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn missing(broker: &KafkaBroker, config: &Config, topic: &str) -> Problem {
+    if is_resharded(config, topic) {
+        let hint = "; or rather, as it is of a later generation, with `paczek reshard`".to_owned();
+        return Problem::MissingTopic { topic: topic.to_owned(), hint };
+    }
     let near =
         broker.topics().unwrap_or_default().into_keys().find(|known| strsim::osa_distance(known, topic) <= 2);
     let hint = near

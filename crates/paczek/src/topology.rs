@@ -71,9 +71,10 @@ impl Topology {
             dead_letters: target("dead-letters"),
             guards: TimeGuards::default(),
         };
-        let count = |name: &str| partitions.count(&config.topic(name));
+        let first = config.topics_of("events").into_iter().find_map(|topic| partitions.of.get(&topic));
+        let sessions = partitions.count(&config.topic("sessions"));
         let item_models =
-            Arc::new(ModelTable::new(config.recommender.models(), count("events"), count("sessions")));
+            Arc::new(ModelTable::new(config.recommender.models(), first.copied().unwrap_or(1), sessions));
         let speaking = Arc::new(Speaking::new(tenants(config)));
         let decisions = RecommenderProcessor {
             models: Arc::clone(&item_models),
@@ -106,7 +107,7 @@ impl<P> Node<P> {
 
     /// The consumer group that shares out its input.
     pub(crate) fn group(&self, config: &Config) -> String {
-        format!("{}-{}", config.application, self.name)
+        config.group(&self.name)
     }
 
     fn sized(self, threads: usize, hot_states: usize) -> Self {
@@ -141,9 +142,9 @@ pub(crate) fn picture(config: &Config) -> String {
 fn draw(text: &mut String, input: &str, name: &str, outputs: &str, config: &Config) {
     let changelog = config.topic(&format!("{name}-changelog"));
     text.push_str(&format!(
-        "{input}\n  └─► {name}  (group {app}-{name})\n        ├─► {outputs}\n        └─⇄ store {store}/<partition>, changelog {changelog}\n",
-        app = config.application,
-        store = config.state_dir.join(name).display(),
+        "{input}\n  └─► {name}  (group {group})\n        ├─► {outputs}\n        └─⇄ store {store}/<partition>, changelog {changelog}\n",
+        group = config.group(name),
+        store = config.state_dir.join(config.stores(name)).display(),
     ));
 }
 

@@ -15,6 +15,11 @@ impl StateStore for MemoryStore {
         Ok(self.rows.get(key).cloned())
     }
 
+    fn rows(&self, from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        let rows = self.rows.range(from.to_vec()..).take(limit);
+        Ok(rows.map(|(key, row)| (key.clone(), row.clone())).collect())
+    }
+
     fn position(&self) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.position.clone())
     }

@@ -132,6 +132,16 @@ impl StateStore for RocksStore {
         stored.map(|stored| read_row(&stored).ok_or_else(|| self.malformed())).transpose()
     }
 
+    fn rows(&self, from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        let mode = IteratorMode::From(from, Direction::Forward);
+        let rows = self.db.iterator_cf(self.family(ROWS)?, mode).take(limit);
+        rows.map(|entry| {
+            let (key, stored) = entry.map_err(|error| self.failed(&error))?;
+            Ok((key.into_vec(), read_row(&stored).ok_or_else(|| self.malformed())?))
+        })
+        .collect()
+    }
+
     fn position(&self) -> Result<Option<Vec<u8>>, StoreError> {
         self.db.get_cf(self.family(META)?, POSITION).map_err(|error| self.failed(&error))
     }

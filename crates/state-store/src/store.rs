@@ -12,6 +12,12 @@ pub trait StateStore: Send {
     /// When the disk or its contents are damaged.
     fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError>;
 
+    /// Rows from this key on, in the order of their keys, at most `limit`.
+    ///
+    /// # Errors
+    /// When the disk or its contents are damaged.
+    fn rows(&self, from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Row)>, StoreError>;
+
     /// The position as it was last written.
     ///
     /// # Errors

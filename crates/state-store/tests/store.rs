@@ -42,6 +42,13 @@ fn check(store: &dyn StateStore, model: &Model, position: u8) {
         let row = model.get(&key).map(|(value, timer)| Row { value: vec![*value], timer: *timer });
         assert_eq!(store.get(&[key]).unwrap(), row);
     }
+    let rows = |from: u8, limit| {
+        let rows = store.rows(&[from], limit).unwrap().into_iter();
+        rows.map(|(key, row)| (key[0], (row.value[0], row.timer))).collect::<Vec<_>>()
+    };
+    let known = |from: u8| model.range(from..).map(|(key, row)| (*key, *row));
+    assert_eq!(rows(0, 100), known(0).collect::<Vec<_>>());
+    assert_eq!(rows(3, 2), known(3).take(2).collect::<Vec<_>>());
     let mut timers: Vec<Timer> = model
         .iter()
         .filter_map(|(key, (_, timer))| timer.map(|due| Timer { due, key: vec![*key] }))

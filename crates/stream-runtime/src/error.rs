@@ -72,7 +72,7 @@ pub enum RuntimeError {
     /// The state was made with another number of partitions than the input has.
     #[error(
         "{topic} has {found} partitions, and the state in {changelog} was made with {expected}: keys would be sought where \
-         they are not; give the topics {expected} partitions again, or begin anew with another `application` and `topic_prefix`"
+         they are not; give the topics {expected} partitions again, and change their number with `paczek reshard`"
     )]
     OtherPartitions {
         /// The input topic.
@@ -83,6 +83,17 @@ pub enum RuntimeError {
         found: i32,
         /// What the state was made with.
         expected: i32,
+    },
+    /// The state has been moved to topics with another number of partitions.
+    #[error(
+        "the state in {changelog} has moved to {moved_to}: `paczek reshard` was run; set `generation` to the one that \
+         {moved_to} ends with, and start again"
+    )]
+    Moved {
+        /// The changelog.
+        changelog: String,
+        /// The one that goes on.
+        moved_to: String,
     },
     /// The keys of the state were spread by another rule.
     #[error(

@@ -69,8 +69,13 @@ impl Default for Standby {
 impl WorkerSettings {
     /// No transaction changes more states of one task than this, also where a larger `max_records` held before.
     pub(crate) fn frame_limit(&self) -> usize {
-        self.max_records.max(MOST_RECORDS_BEFORE).saturating_add(crate::task::FIRE_LIMIT)
+        frame_limit(self.max_records)
     }
+}
+
+/// See [`WorkerSettings::frame_limit`].
+pub(crate) fn frame_limit(max_records: usize) -> usize {
+    max_records.max(MOST_RECORDS_BEFORE).saturating_add(crate::task::FIRE_LIMIT)
 }
 
 /// The guards of exactly-once, each of which a twin test takes away to show that it bites. They are not

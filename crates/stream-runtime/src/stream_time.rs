@@ -35,6 +35,13 @@ impl StreamTime {
             .unwrap_or(i64::MIN)
     }
 
+    /// So many origin partitions of a source there are at least, as far as has been heard.
+    #[must_use]
+    pub fn heard(&self, source: &str) -> i32 {
+        let last = self.sources.get(source).and_then(|origins| origins.last_key_value());
+        last.map_or(0, |(partition, _)| partition.saturating_add(1))
+    }
+
     /// Every origin that has been heard of.
     pub fn origins(&self) -> impl Iterator<Item = (&str, i32, i64)> {
         self.sources.iter().flat_map(|(source, origins)| {
@@ -57,5 +64,6 @@ mod tests {
         time.hear("clickstream", 1, i64::MAX);
         assert_eq!(time.of("clickstream", 2), 100);
         assert_eq!(time.of("orders", 1), i64::MIN);
+        assert_eq!((time.heard("clickstream"), time.heard("orders")), (2, 0));
     }
 }

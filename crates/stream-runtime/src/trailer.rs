@@ -12,6 +12,8 @@ pub const TRAILER_KEY: &[u8] = b"\xFFmark";
 const VERSION: u32 = 2;
 /// The form before it, which does not say over how many partitions keys are spread. It is still read.
 const PREVIOUS: u32 = 1;
+/// The form of the one that ends a changelog for good: who knows only the forms before it refuses to go on there.
+const MOVED: u32 = 3;
 /// How keys are spread; see [`crate::partition_for`].
 pub(crate) const PARTITIONER: &str = "murmur2";
 /// The one state store a task has so far.
@@ -39,6 +41,9 @@ pub struct Trailer {
     /// How keys are spread over them. `None` in version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitioner: Option<String>,
+    /// The changelog that the state has moved to: nothing follows here. `None` but in version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
     /// The task's stream time.
     pub stream_time: Vec<OriginPosition>,
     /// `transactional.id` of the writer.
@@ -74,7 +79,7 @@ pub struct OriginPosition {
 pub enum UnreadableTrailer {
     /// Its version is none of those that are read.
     #[error(
-        "it has version {0} and this paczek reads versions {PREVIOUS} and {VERSION}; run the version that wrote it, or \
+        "it has version {0} and this paczek reads versions {PREVIOUS} to {MOVED}; run the version that wrote it, or \
          a newer one"
     )]
     Version(u64),
@@ -106,6 +111,7 @@ impl Trailer {
             inputs: vec![input],
             partitions: None,
             partitioner: None,
+            moved_to: None,
             stream_time: stream_time.collect(),
             written_by: written_by.to_owned(),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -117,6 +123,12 @@ impl Trailer {
     pub fn spread_over(self, partitions: i32) -> Self {
         let partitioner = Some(PARTITIONER.to_owned());
         Self { version: VERSION, partitions: Some(partitions), partitioner, ..self }
+    }
+
+    /// In the form that ends its changelog: the state is in that other one from here on.
+    #[must_use]
+    pub fn moved_to(self, changelog: &str) -> Self {
+        Self { version: MOVED, moved_to: Some(changelog.to_owned()), ..self }
     }
 
     /// Where the task goes on reading; 0 for a trailer without inputs, which this version never writes.
@@ -158,12 +170,16 @@ impl Trailer {
     /// The version is looked at before anything else: the rest is read as that version means it.
     pub(crate) fn from_json(json: Value) -> Result<Self, UnreadableTrailer> {
         let version = json.get("version").and_then(Value::as_u64).ok_or(UnreadableTrailer::Malformed)?;
-        if !(u64::from(PREVIOUS)..=u64::from(VERSION)).contains(&version) {
+        if !(u64::from(PREVIOUS)..=u64::from(MOVED)).contains(&version) {
             return Err(UnreadableTrailer::Version(version));
         }
         let trailer: Self = serde_json::from_value(json).map_err(|_| UnreadableTrailer::Malformed)?;
         let whole = trailer.version == PREVIOUS || trailer.partitions.is_some();
-        if whole { Ok(trailer) } else { Err(UnreadableTrailer::Malformed) }
+        if whole && (trailer.version == MOVED) == trailer.moved_to.is_some() {
+            Ok(trailer)
+        } else {
+            Err(UnreadableTrailer::Malformed)
+        }
     }
 }
 
@@ -212,6 +228,7 @@ mod tests {
         for example in [
             include_str!("../../../schemas/changelog-trailer/examples/ingest.json"),
             include_str!("../../../schemas/changelog-trailer/examples/profile-updater-at-the-end.json"),
+            include_str!("../../../schemas/changelog-trailer/examples/moved.json"),
         ] {
             let trailer = Trailer::decode(example.as_bytes()).unwrap();
             assert_eq!(Trailer::decode(&trailer.encode()), Ok(trailer));
@@ -223,5 +240,12 @@ mod tests {
         for bytes in [&b""[..], b"{}", b"[1]", br#"{"version":2}"#, &[0xff; 40]] {
             assert_eq!(Trailer::decode(bytes), Err(UnreadableTrailer::Malformed));
         }
+        let example = include_str!("../../../schemas/changelog-trailer/examples/moved.json");
+        for (named, other) in [("\"moved_to\"", "\"somewhere\""), ("\"version\": 3", "\"version\": 2")] {
+            let half = example.replace(named, other);
+            assert_eq!(Trailer::decode(half.as_bytes()), Err(UnreadableTrailer::Malformed));
+        }
+        let newer = example.replace("\"version\": 3", "\"version\": 4");
+        assert_eq!(Trailer::decode(newer.as_bytes()), Err(UnreadableTrailer::Version(4)));
     }
 }

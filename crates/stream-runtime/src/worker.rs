@@ -5,6 +5,7 @@ mod places;
 mod telemetry;
 
 pub use lineage::last_trailer;
+pub(crate) use lineage::read_through;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

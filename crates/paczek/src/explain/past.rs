@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use events::{EventTime, ProfileKey, ProfileUpdate};
 use recommender::{Customer, Decision, ItemModels, Speech};
 use stream_runtime::broker::Broker;
+use stream_runtime::partition_for;
 
 use super::recordings::{Group, id_of};
 use crate::config::Config;
@@ -76,6 +77,23 @@ impl Past {
 }
 
 impl Customers {
+    /// The same, parted by the partition that a key falls into.
+    pub(super) fn split(self, partitions: i32) -> Vec<Self> {
+        let mut parts: Vec<Self> = (0..partitions).map(|_| Self::default()).collect();
+        for (key, customer) in self.by_key {
+            let part = partition_for(key.to_string().as_bytes(), partitions);
+            if let Some(part) = usize::try_from(part).ok().and_then(|part| parts.get_mut(part)) {
+                part.by_key.insert(key, customer);
+            }
+        }
+        parts
+    }
+
+    /// Takes in those of another partition.
+    pub(super) fn add(&mut self, other: Self) {
+        self.by_key.extend(other.by_key);
+    }
+
     /// Lets a customer live through an update as it was decided then. The updates of a customer come in the
     /// order of the log; `group` is what was recorded of this one. No item model changes what a customer
     /// remembers, so any moment will do where nobody asks what was decided.

@@ -121,6 +121,11 @@ impl Recordings {
         parts
     }
 
+    /// Takes in those of another partition.
+    pub(super) fn take_in(&mut self, other: Self) {
+        self.groups.extend(other.groups);
+    }
+
     /// What is left of each update.
     pub(super) fn rest(self) -> impl Iterator<Item = Group> {
         self.groups.into_values().flat_map(BTreeMap::into_values)

@@ -6,7 +6,7 @@ use stream_runtime::broker::{Broker, LogReader};
 use crate::config::Config;
 use crate::headers;
 use crate::problem::Problem;
-use crate::read::{Records, Until, count_partitions};
+use crate::read::{Records, Until};
 
 /// The updates of one partition, in the order in which they were decided.
 pub(super) struct Updates<R>(Records<R>);
@@ -14,10 +14,10 @@ pub(super) struct Updates<R>(Records<R>);
 impl<R: LogReader> Updates<R> {
     pub(super) fn of<B: Broker<Reader = R>>(
         broker: &B,
-        config: &Config,
+        topic: &str,
         partition: i32,
     ) -> Result<Self, Problem> {
-        Records::of(broker, &config.topic("profile-updates"), Some(partition), Until::End).map(Self)
+        Records::of(broker, topic, Some(partition), Until::End).map(Self)
     }
 }
 
@@ -39,13 +39,26 @@ impl<R: LogReader> Iterator for Updates<R> {
     }
 }
 
+/// `profile-updates` and its partitions, generation by generation; those that were deleted are left out.
+pub(super) fn generations<B: Broker>(broker: &B, config: &Config) -> Result<Vec<(String, i32)>, Problem> {
+    let mut found = Vec::new();
+    for topic in config.topics_of("profile-updates") {
+        match broker.partitions(&topic)? {
+            Some(partitions) => found.push((topic, partitions)),
+            None if topic != config.topic("profile-updates") => {}
+            None => return Err(Problem::MissingTopic { topic, hint: String::new() }),
+        }
+    }
+    Ok(found)
+}
+
 /// The topics that decisions are made again from and whose first records are gone.
 pub(super) fn cut<B: Broker>(broker: &B, config: &Config) -> Result<Vec<String>, Problem> {
     let mut cut = Vec::new();
-    for name in ["profile-updates", "sessions"] {
-        let topic = config.topic(name);
-        let mut gone = false;
-        for partition in 0..count_partitions(broker, &topic)? {
+    for topic in ["profile-updates", "sessions"].into_iter().flat_map(|name| config.topics_of(name)) {
+        let partitions = broker.partitions(&topic)?;
+        let mut gone = partitions.is_none();
+        for partition in 0..partitions.unwrap_or(0) {
             gone |= broker.extent(&topic, partition)?.start > 0;
         }
         if gone {

@@ -11,7 +11,6 @@ use super::recordings::{Group, Recording, Recordings};
 use super::updates::{self, Updates};
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::read::count_partitions;
 
 /// Ids of decisions that a report names.
 const NAMED: usize = 20;
@@ -53,13 +52,33 @@ where
     for id in std::mem::take(&mut recordings.unreadable) {
         verified.miss(true, id);
     }
-    let partitions = count_partitions(broker, &config.topic("profile-updates"))?;
-    let mut lanes = Vec::new();
-    for (partition, recordings) in (0..partitions).zip(recordings.split(partitions)) {
-        let mut lane = Lane::new(Updates::of(broker, config, partition)?, recordings, &verified.cut);
-        lane.go_on()?;
-        lanes.push(lane);
+    let mut customers = Customers::default();
+    for (topic, partitions) in updates::generations(broker, config)? {
+        let mut lanes = Vec::new();
+        let parts = recordings.split(partitions).into_iter().zip(customers.split(partitions));
+        for (partition, (recordings, customers)) in (0..partitions).zip(parts) {
+            let cut = verified.cut.clone();
+            let verified = Verified { cut, ..Verified::default() };
+            let updates = Updates::of(broker, &topic, partition)?;
+            lanes.push(Lane { updates, next: None, recordings, customers, verified });
+        }
+        go_through(&mut lanes, &mut past)?;
+        (recordings, customers) = (Recordings::default(), Customers::default());
+        for lane in lanes {
+            verified.add(lane.verified);
+            recordings.take_in(lane.recordings);
+            customers.add(lane.customers);
+        }
     }
+    for group in recordings.rest() {
+        group.recordings.into_iter().for_each(|recording| verified.miss(group.lived, recording.id));
+    }
+    Ok(verified)
+}
+
+/// Goes through the partitions of one topic, side by side.
+fn go_through<R: LogReader + Send>(lanes: &mut [Lane<R>], past: &mut Past) -> Result<(), Problem> {
+    lanes.iter_mut().try_for_each(Lane::go_on)?;
     while let Some(epoch) = lanes.iter().filter_map(Lane::epoch).min() {
         let (now, before) = past.at(epoch);
         thread::scope(|scope| {
@@ -69,8 +88,7 @@ where
             going.into_iter().try_for_each(|lane| lane.join().unwrap_or_else(|_| Err(panicked())))
         })?;
     }
-    lanes.into_iter().for_each(|lane| verified.add(lane));
-    Ok(verified)
+    Ok(())
 }
 
 fn panicked() -> Problem {
@@ -93,12 +111,6 @@ struct Next {
 }
 
 impl<R: LogReader> Lane<R> {
-    fn new(updates: Updates<R>, recordings: Recordings, cut: &[String]) -> Self {
-        let verified = Verified { cut: cut.to_owned(), ..Verified::default() };
-        let customers = Customers::default();
-        Self { updates, next: None, recordings, customers, verified }
-    }
-
     /// The epoch by which it goes on; the outer `None` at its end.
     fn epoch(&self) -> Option<Option<i64>> {
         self.next.as_ref().map(|next| next.epoch)
@@ -155,20 +167,14 @@ impl Verified {
         }
     }
 
-    /// Takes in what became of a lane's decisions, also of those that nothing was compared with.
-    fn add<R>(&mut self, lane: Lane<R>) {
-        let found = lane.verified;
+    /// Takes in what became of a lane's decisions.
+    fn add(&mut self, found: Self) {
         self.rederived += found.rederived;
         self.different += found.different;
         self.missing_evidence += found.missing_evidence;
         self.repeated += found.repeated;
         self.unwritten += found.unwritten;
         found.first_differences.into_iter().for_each(|id| self.name(id));
-        for group in lane.recordings.rest() {
-            for recording in group.recordings {
-                self.miss(group.lived, recording.id);
-            }
-        }
     }
 
     /// Where the log is not whole any more, a difference proves nothing.

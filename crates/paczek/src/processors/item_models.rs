@@ -12,7 +12,8 @@ pub(crate) const ITEM_MODELS: &str = "item-models";
 /// The item models of this process, learned from every partition of `sessions`.
 pub(crate) struct ModelTable {
     settings: ModelSettings,
-    /// Tasks that write to `sessions`, each of which tells how far it has got.
+    /// Tasks that wrote to `sessions` at first, each of which tells how far it has got. Who comes later is told of
+    /// before it writes.
     writers: i32,
     /// Partitions of `sessions`.
     partitions: i32,
@@ -111,7 +112,10 @@ impl Learned {
     }
 
     fn reached(&self, writers: i32, partitions: i32) -> EventTime {
-        let of = |partition: i32| self.time.of(&partition.to_string(), writers);
+        let of = |partition: i32| {
+            let partition = partition.to_string();
+            self.time.of(&partition, writers.max(self.time.heard(&partition)))
+        };
         EventTime((0..partitions).map(of).min().unwrap_or(i64::MIN))
     }
 }

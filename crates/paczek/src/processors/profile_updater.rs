@@ -231,6 +231,11 @@ fn hear(heartbeat: &Heartbeat, time: &mut StreamTime) {
     }
 }
 
+/// How far a task may have told the readers of `sessions` that it has got.
+pub(crate) fn told(time: &StreamTime) -> Option<EventTime> {
+    time.origin(TOLD, 0).map(EventTime)
+}
+
 /// Keeps the greater of what a note says and `value`.
 fn note(name: &str, value: i64, time: &mut StreamTime) {
     let known = time.origin(name, 0).unwrap_or(i64::MIN);

@@ -137,6 +137,10 @@ impl StateStore for DiskStore {
         lock(&self.disk).current.position()
     }
 
+    fn rows(&self, from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        lock(&self.disk).current.rows(from, limit)
+    }
+
     fn timers(&self, from: i64, through: i64, limit: usize) -> Result<Vec<Timer>, StoreError> {
         lock(&self.disk).current.timers(from, through, limit)
     }

@@ -35,6 +35,7 @@ pub fn last_trailer<B: Broker>(
             if record.key.as_deref() == Some(TRAILER_KEY) {
                 found = record.value;
             }
+            Ok::<_, BrokerError>(())
         })?;
         if let Some(value) = found {
             let unreadable = |reason| RuntimeError::OtherVersion { log: changelog.to_owned(), reason };
@@ -48,12 +49,12 @@ pub fn last_trailer<B: Broker>(
 }
 
 /// Shows what is committed from a position to an offset.
-fn read_through<R: LogReader>(
+pub(crate) fn read_through<R: LogReader, E: From<BrokerError>>(
     reader: &mut R,
     from: (&str, i32, i64),
     end: i64,
-    mut see: impl FnMut(SourceRecord),
-) -> Result<(), BrokerError> {
+    mut see: impl FnMut(SourceRecord) -> Result<(), E>,
+) -> Result<(), E> {
     if from.2 >= end {
         return Ok(());
     }
@@ -61,12 +62,12 @@ fn read_through<R: LogReader>(
     let mut silent = 0;
     while silent < PATIENCE {
         match reader.poll(POLL)? {
-            Some(Read::Record(record)) if record.offset < end => see(record),
+            Some(Read::Record(record)) if record.offset < end => see(record)?,
             Some(_) => return Ok(()),
             None => silent += 1,
         }
     }
-    Err(BrokerError::Unreachable(format!("{}-{} cannot be read: no answer", from.0, from.1)))
+    Err(BrokerError::Unreachable(format!("{}-{} cannot be read: no answer", from.0, from.1)).into())
 }
 
 impl<B: Broker, P: Processor> Shift<'_, B, P> {

@@ -222,6 +222,9 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let Some(trailer) = mark.map(|mark| mark.trailer.clone()) else {
             return Ok(Start::At(self.first_offset(partition, group)?));
         };
+        if let Some(moved_to) = trailer.moved_to {
+            return Err(RuntimeError::Moved { changelog: self.changelog.to_string(), moved_to });
+        }
         if !settings.guards.offsets_in_transaction {
             return Ok(Start::Reset(trailer, self.first_offset(partition, group)?));
         }

@@ -2,11 +2,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use stream_runtime::broker::Broker as _;
-use stream_runtime::{Guards, RuntimeError};
+use stream_runtime::broker::{Broker as _, ProducerSettings, TransactionalProducer as _};
+use stream_runtime::{Guards, RuntimeError, TRAILER_KEY, Trailer, last_trailer};
 
 use crate::shop::{OneWorker, Shop};
-use crate::sums::PARTITIONS;
+use crate::sums::{PARTITIONS, record_of};
 
 /// A shop in which a worker has done its work, and stopped.
 fn worked() -> (Shop, OneWorker) {
@@ -170,6 +170,35 @@ fn a_changelog_without_its_beginning_is_refused_with_a_stale_directory_and_witho
     shop.write(1_000);
     shop.work(&successor).unwrap();
     assert_eq!(shop.sums(), shop.expected(), "who has the whole state goes on");
+}
+
+#[test]
+fn a_changelog_that_has_moved_is_refused_with_and_without_the_directory() {
+    let (mut shop, worker) = worked();
+    shop.write(100);
+    for partition in 0..PARTITIONS {
+        let last = last_trailer(&shop.broker, "changelog", partition).unwrap().unwrap();
+        let moved = Trailer { sequence: last.sequence + 1, count: 0, ..last }.moved_to("changelog-g2");
+        end(&shop, partition, &moved);
+    }
+    for worker in [&worker, &OneWorker::named("two")] {
+        let error = refusal(&shop, worker);
+        assert!(
+            matches!(&error, RuntimeError::Moved { moved_to, .. } if moved_to == "changelog-g2"),
+            "{error}"
+        );
+    }
+}
+
+fn end(shop: &Shop, partition: i32, trailer: &Trailer) {
+    let settings =
+        ProducerSettings { transactional_id: "reshard".into(), transaction_timeout: Duration::from_secs(60) };
+    let mut producer = shop.broker.producer(&settings).unwrap();
+    let mut record = record_of("changelog", TRAILER_KEY.to_vec(), trailer.encode());
+    record.partition = partition;
+    producer.begin().unwrap();
+    producer.send(&record, 0).unwrap();
+    let _ = producer.commit().unwrap();
 }
 
 #[test]

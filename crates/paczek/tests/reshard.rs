@@ -1,0 +1,166 @@
+//! A shop that gets other partitions in the middle of its day says what it would have said without.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use events::EventTime;
+use paczek::{Config, Embedded, Hooks, Problem, RawRecord, TopicDigest, digests, write_raw};
+use simulator::{Generator, Options};
+use stream_runtime::broker::Broker as _;
+use stream_runtime::broker::memory::{MemoryBroker, MemoryClock};
+use stream_runtime::{Guards, Silent, partition_for};
+
+const PARTITIONS: i32 = 4;
+/// Nothing is written for so long once everything has been said.
+const QUIET: Duration = Duration::from_millis(1_500);
+
+struct Shop {
+    config: Config,
+    broker: MemoryBroker,
+    lines: Vec<RawRecord>,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let mut config = Config::default();
+        "historic".clone_into(&mut config.sources[0].kind);
+        let broker = Embedded::broker(&config, PARTITIONS, &MemoryClock::automatic(), 5).unwrap();
+        let options = Options { days: 2, ..Options::new(9, 4_000) };
+        let lines = Generator::new(options).zip(1..).map(|(line, number): (_, u64)| RawRecord {
+            partition: partition_for(line.key.as_bytes(), PARTITIONS),
+            key: line.key.into_bytes(),
+            value: Some(line.value),
+            headers: vec![("line".to_owned(), number.to_string().into_bytes())],
+            time: EventTime::MIN,
+        });
+        Self { config, broker, lines: lines.collect() }
+    }
+
+    /// So many more lines come in; behind the last one, that this was all.
+    fn visit(&mut self, lines: usize) {
+        let mut records: Vec<RawRecord> = self.lines.drain(..lines.min(self.lines.len())).collect();
+        let end = |partition| RawRecord {
+            partition,
+            key: Vec::new(),
+            value: None,
+            headers: vec![("end-of-source".to_owned(), b"true".to_vec())],
+            time: EventTime::MAX,
+        };
+        records.extend((0..PARTITIONS).filter(|_| self.lines.is_empty()).map(end));
+        write_raw(&self.broker, self.config.sources[0].topic(), &records).unwrap();
+    }
+
+    fn start(&self, config: &Config, directory: &Path) -> Result<Embedded, Problem> {
+        let hooks = Hooks { observer: Arc::new(Silent), guards: Guards::default() };
+        Embedded::start(config, &self.broker, directory, hooks)
+    }
+
+    /// Works until all has been said, and stops.
+    fn work(&self, directory: &Path) {
+        let pipeline = self.start(&self.config, directory).unwrap();
+        let (mut said, mut since, began) = (0, Instant::now(), Instant::now());
+        while said == 0 || since.elapsed() < QUIET {
+            assert!(!pipeline.is_over() && began.elapsed() < Duration::from_secs(120), "it is stuck");
+            thread::sleep(Duration::from_millis(20));
+            let now = self.written();
+            if now != said {
+                (said, since) = (now, Instant::now());
+            }
+        }
+        pipeline.stop().unwrap();
+    }
+
+    fn written(&self) -> i64 {
+        let partitions = |(topic, partitions)| (0..partitions).map(move |one| (String::clone(&topic), one));
+        let all = self.broker.topics().into_iter().flat_map(partitions);
+        all.map(|(topic, partition)| self.broker.extent(&topic, partition).unwrap().end).sum()
+    }
+
+    /// As often as it takes: what stops in the middle of its work goes on, and a group remembers who has left it.
+    fn reshard(&mut self, directory: &Path, partitions: i32) {
+        let began = Instant::now();
+        loop {
+            let scratch = directory.join("reshard");
+            let problem = match Embedded::reshard(&self.config, &self.broker, &scratch, partitions) {
+                Ok(config) => return self.config = config,
+                Err(problem) => problem.to_string(),
+            };
+            assert!(began.elapsed() < Duration::from_secs(120), "it never comes to rest: {problem}");
+            match problem.contains("has members") {
+                true => thread::sleep(Duration::from_millis(200)),
+                false if problem.contains("to its end") => self.work(directory),
+                false => panic!("{problem}"),
+            }
+        }
+    }
+
+    fn digests(&self) -> BTreeMap<String, TopicDigest> {
+        digests(&self.broker, &self.config).unwrap()
+    }
+}
+
+#[test]
+fn other_partitions_in_the_middle_change_nothing_that_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut undisturbed = Shop::open();
+    undisturbed.visit(usize::MAX);
+    undisturbed.work(directory.path());
+    let expected = undisturbed.digests();
+    assert!(expected["decisions"].records > 100, "{expected:?}");
+
+    let (mut shop, directory) = (Shop::open(), tempfile::tempdir().unwrap());
+    shop.visit(1_500);
+    shop.work(directory.path());
+    shop.reshard(directory.path(), 6);
+    shop.visit(1_000);
+    shop.work(directory.path());
+    shop.reshard(directory.path(), 3);
+    assert_eq!(shop.config.generation, 3);
+    shop.visit(usize::MAX);
+    shop.work(directory.path());
+    assert_eq!(shop.digests(), expected);
+}
+
+#[test]
+fn only_the_generation_that_has_the_state_starts() {
+    let (mut shop, directory) = (Shop::open(), tempfile::tempdir().unwrap());
+    shop.visit(500);
+    shop.work(directory.path());
+    let before = shop.config.clone();
+    shop.reshard(directory.path(), 6);
+    let words = |config: &Config| match shop.start(config, directory.path()) {
+        Ok(_) => panic!("it starts"),
+        Err(problem) => (problem.exit_code(), problem.to_string()),
+    };
+    let (code, former) = words(&before);
+    assert!(code == 2 && former.contains("has moved to ingest-clickstream-changelog-g2"), "{former}");
+    let (code, later) = words(&Config { generation: 3, ..before.clone() });
+    assert!(code == 2 && later.contains("set generation = 2 and run `paczek reshard`"), "{later}");
+    let again = |partitions| Embedded::reshard(&before, &shop.broker, directory.path(), partitions);
+    assert_eq!(again(6).unwrap().generation, 2, "what is done is done");
+    assert!(again(8).unwrap_err().to_string().contains("with 6 partitions already"));
+}
+
+#[test]
+fn an_instance_at_work_is_not_overtaken() {
+    let (mut shop, directory) = (Shop::open(), tempfile::tempdir().unwrap());
+    shop.visit(500);
+    shop.work(directory.path());
+    let pipeline = shop.start(&shop.config, directory.path()).unwrap();
+    let began = Instant::now();
+    let refused = loop {
+        let scratch = directory.path().join("reshard");
+        match Embedded::reshard(&shop.config, &shop.broker, &scratch, 6) {
+            Err(problem) if problem.to_string().contains("has members") => break problem,
+            // It has not joined yet, and is not let in before the try is over.
+            other => assert!(other.is_err() && began.elapsed() < Duration::from_secs(60), "{other:?}"),
+        }
+    };
+    assert_eq!(refused.exit_code(), 1);
+    pipeline.stop().unwrap();
+}
