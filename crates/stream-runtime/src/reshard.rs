@@ -22,16 +22,16 @@ use crate::trailer::{Frame, InputPosition, Trailer, state_key};
 use crate::worker::{last_trailer, read_through};
 use crate::{Clock, Output, RuntimeError, StartFrom, StreamTime, TRAILER_KEY, partition_for};
 pub use problem::ReshardProblem;
-use standing::{Standing, merged, standings};
+use standing::{Standing, merged, stable_end, standings};
 use tally::{each_row, filled};
 
 pub use tally::Tally;
 
 /// Rows written in one transaction.
 const CHUNK: usize = 10_000;
-/// Between two looks at a group.
+/// Between two looks at what takes a moment.
 const LOOK: Duration = Duration::from_millis(20);
-/// What a group takes to share out its partitions, at most.
+/// What a group takes to share out its partitions, or a transaction to be told as ended, at most.
 const SETTLING: Duration = Duration::from_secs(10);
 
 /// A processor whose state moves.
@@ -248,11 +248,10 @@ impl<'a, B: Broker> Reshard<'a, B> {
         let mut reader = self.broker.reader()?;
         let mut writer = self.writer();
         for partition in 0..partitions {
-            let extent = writer.broker.extent(&one.to.changelog, partition)?;
-            let from = (one.to.changelog.as_str(), partition, extent.start);
-            read_through(&mut reader, from, extent.stable_end, |record| {
-                writer.send(&output(one, partition, record.key))
-            })?;
+            let end = stable_end(writer.broker, writer.settings, &one.to.changelog, partition)?;
+            let start = writer.broker.extent(&one.to.changelog, partition)?.start;
+            let from = (one.to.changelog.as_str(), partition, start);
+            read_through(&mut reader, from, end, |record| writer.send(&output(one, partition, record.key)))?;
         }
         writer.finish()
     }
@@ -293,7 +292,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
     ) -> Result<Tally, ReshardProblem> {
         let standing = self.standing.get(number).map_or(&[][..], Vec::as_slice);
         let trailer = self.beginning(one, standing, partition, after);
-        let end = self.broker.extent(&one.to.changelog, partition)?.stable_end;
+        let end = stable_end(self.broker, self.settings, &one.to.changelog, partition)?;
         let at = (one.to.changelog.as_str(), partition, end);
         let store = filled(self.broker, self.settings, at, Some(&trailer))?;
         let mut arrived = Tally::default();

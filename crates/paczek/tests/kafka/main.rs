@@ -6,6 +6,7 @@
 mod bad_input;
 mod catch_up;
 mod kills;
+mod reshard;
 mod stopped_worker;
 mod support;
 mod three_processes;

@@ -1,6 +1,6 @@
 //! What a processor leaves behind when it has stopped.
 
-use super::{Move, ReshardProblem, ReshardSettings};
+use super::{LOOK, Move, ReshardProblem, ReshardSettings, SETTLING};
 use crate::broker::Broker;
 use crate::trailer::Trailer;
 use crate::worker::{last_trailer, read_through};
@@ -88,7 +88,7 @@ fn standing<B: Broker>(
     (partition, partitions): (i32, i32),
 ) -> Result<Standing, ReshardProblem> {
     let (input, changelog) = (&one.from.input, &one.from.changelog);
-    let changelog_end = stable_end(broker, changelog, partition)?;
+    let changelog_end = stable_end(broker, settings, changelog, partition)?;
     let trailer = last_trailer(broker, changelog, partition)?;
     if let Some(moved_to) = trailer.as_ref().and_then(|trailer| trailer.moved_to.clone()) {
         return Err(RuntimeError::Moved { changelog: changelog.clone(), moved_to }.into());
@@ -98,7 +98,7 @@ fn standing<B: Broker>(
         None => broker.start_offset(input, partition, settings.start_from)?,
     };
     if !one.keeps_input() {
-        stable_end(broker, input, partition)?;
+        stable_end(broker, settings, input, partition)?;
         if first_record(broker, input, partition, next_offset)?.is_some() {
             let (processor, topic) = (one.processor.clone(), input.clone());
             return Err(ReshardProblem::NotDrained { processor, topic, partition, next: next_offset });
@@ -107,11 +107,22 @@ fn standing<B: Broker>(
     Ok(Standing { partition, partitions, trailer, next_offset, changelog_end })
 }
 
-/// Where a partition ends on which no transaction is open.
-fn stable_end<B: Broker>(broker: &B, topic: &str, partition: i32) -> Result<i64, ReshardProblem> {
-    let extent = broker.extent(topic, partition)?;
-    if extent.stable_end < extent.end {
-        return Err(ReshardProblem::Open { topic: topic.to_owned(), partition });
+/// Where a partition ends on which no transaction is open. The end of one is told to its partitions a moment later.
+pub(super) fn stable_end<B: Broker>(
+    broker: &B,
+    settings: &ReshardSettings<'_>,
+    topic: &str,
+    partition: i32,
+) -> Result<i64, ReshardProblem> {
+    let begun = settings.clock.uptime();
+    loop {
+        let extent = broker.extent(topic, partition)?;
+        if extent.stable_end >= extent.end {
+            return Ok(extent.end);
+        }
+        if settings.clock.uptime().saturating_sub(begun) > SETTLING {
+            return Err(ReshardProblem::Open { topic: topic.to_owned(), partition });
+        }
+        settings.clock.sleep(LOOK);
     }
-    Ok(extent.end)
 }

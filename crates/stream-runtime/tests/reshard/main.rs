@@ -25,8 +25,8 @@ use failing::Failing;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Who sleeps moves the broker's clock: nobody waits.
-struct Hand(MemoryClock);
+/// Who sleeps moves the broker's clock, and lets it tell one more partition how a transaction has ended: nobody waits.
+struct Hand(MemoryClock, MemoryBroker);
 
 impl Clock for Hand {
     fn now(&self) -> i64 {
@@ -39,6 +39,7 @@ impl Clock for Hand {
 
     fn sleep(&self, duration: Duration) {
         self.0.advance(duration);
+        self.1.write_marker(0);
     }
 }
 
@@ -162,7 +163,7 @@ impl Scene {
             start_from: StartFrom::Earliest,
             max_records: 100,
             scratch: &scratch,
-            clock: &Hand(self.clock.clone()),
+            clock: &Hand(self.clock.clone(), self.broker.clone()),
         };
         let mut reshard = Reshard::survey(broker, &self.moves, &settings)?;
         let copied = reshard.copy(&mut |_| {})?;
@@ -280,6 +281,16 @@ fn what_an_earlier_try_has_left_is_cleared_away() {
     let stale = scene.row("log-g2", partition_for(b"stale", 6), (b"stale", b"1"));
     scene.write(vec![stale]);
     scene.reshard().unwrap();
+    scene.check(6);
+}
+
+#[test]
+fn the_ends_of_transactions_that_are_told_late_are_waited_for() {
+    let scene = Scene::set(&a_few_frames(), 4);
+    scene.make_new(6);
+    scene.broker.hold_markers(true);
+    scene.reshard().unwrap();
+    scene.broker.hold_markers(false);
     scene.check(6);
 }
 
