@@ -380,6 +380,17 @@ mod tests {
     }
 
     #[test]
+    fn a_position_has_the_bytes_of_its_version() {
+        let trailer = include_str!("../tests/golden/trailer.v2.json");
+        let trailer = Trailer::decode(trailer.as_bytes()).unwrap();
+        let mark = Mark { trailer, changelog_next: 99, log: "cluster/profile-updater-changelog".into() };
+        let golden = include_str!("../tests/golden/position.json");
+        assert_eq!(Mark::decode(golden.as_bytes()).as_ref(), Ok(&mark));
+        assert_eq!(absorbed(golden.as_bytes()), Some(99));
+        assert_eq!(String::from_utf8(mark.encode()).unwrap(), golden, "the form of a position has changed");
+    }
+
+    #[test]
     fn a_store_that_is_up_to_date_takes_what_follows() {
         let frames: Frames = vec![BTreeMap::from([(1, 10), (2, 20)]), BTreeMap::from([(1, 11)])];
         let log = changelog(&frames, usize::MAX);

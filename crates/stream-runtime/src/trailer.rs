@@ -236,6 +236,36 @@ mod tests {
     }
 
     #[test]
+    fn a_trailer_has_the_bytes_of_its_version() {
+        for golden in [
+            include_str!("../tests/golden/trailer.v1.json"),
+            include_str!("../tests/golden/trailer.v2.json"),
+            include_str!("../tests/golden/trailer.v3.json"),
+        ] {
+            let mut frame = Frame::default();
+            frame.add(&state_key(b"bakery|anna"), Some(b"\x01state"));
+            frame.add(&state_key(b"bakery|jan"), None);
+            let input = InputPosition { topic: "events".into(), partition: 1, next_offset: 42 };
+            let mut time = StreamTime::default();
+            time.hear("clickstream", 0, 1_772_438_439_120);
+            time.hear("clickstream", 1, i64::MAX);
+            let trailer = Trailer::new(7, &frame, input, &time, "paczek-profile-updater-6f0a1c-1");
+            let trailer = Trailer { code_version: "0.1.0".into(), ..trailer };
+            let expected = match Trailer::decode(golden.as_bytes()).unwrap().version {
+                PREVIOUS => trailer,
+                VERSION => trailer.spread_over(4),
+                _ => trailer.spread_over(4).moved_to("profile-updater-changelog-g2"),
+            };
+            assert_eq!(Trailer::decode(golden.as_bytes()).unwrap(), expected);
+            assert_eq!(
+                String::from_utf8(expected.encode()).unwrap(),
+                golden,
+                "the form of a trailer has changed"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_trailer_is_refused() {
         for bytes in [&b""[..], b"{}", b"[1]", br#"{"version":2}"#, &[0xff; 40]] {
             assert_eq!(Trailer::decode(bytes), Err(UnreadableTrailer::Malformed));

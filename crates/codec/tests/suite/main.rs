@@ -9,5 +9,6 @@ mod framed;
 mod golden;
 mod hostile;
 mod round_trip;
+mod stored_golden;
 mod stored_profile;
 mod topics;

@@ -71,6 +71,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_snapshot_stands_in_the_form_of_its_version() {
+        let (mut store, next) = (MemoryStore::default(), BTreeMap::from([(0, 7), (1, 9)]));
+        keep(&mut store, b"models", "cluster/sessions", &next).unwrap();
+        let position = String::from_utf8(store.position().unwrap().unwrap()).unwrap();
+        assert_eq!(position, include_str!("../../tests/golden/snapshot-position.json"));
+        assert_eq!(store.get(&[0, 0, 0, 0]).unwrap().unwrap().value, b"models");
+        assert_eq!(kept(&store).unwrap().unwrap().next, next);
+    }
+
+    #[test]
     fn the_newest_snapshot_comes_back_whole_and_a_damaged_one_not_at_all() {
         let (mut store, next) = (MemoryStore::default(), BTreeMap::from([(0, 7), (1, 9)]));
         assert!(kept(&store).unwrap().is_none());
