@@ -1,5 +1,6 @@
 //! Brokers that go away and come back.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,13 +9,16 @@ use crate::cluster::Nodes;
 use crate::crew::Crew;
 use crate::feed::Feed;
 use crate::oracle::judge;
-use crate::shop::{PROFILE_UPDATER, wait};
+use crate::shop::{PROFILE_UPDATER, Shop, wait};
 use crate::stage::Stage;
 use crate::tried::Tried;
 use crate::worker::{Worker, now};
 
 /// Rows a second while brokers come and go: there is always something to commit.
 const RATE: usize = 500;
+const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
+/// Longer than any transaction of a worker that lives, and than the broker takes to end one that is left open.
+const LONGEST: Duration = Duration::from_secs(15);
 /// A node that is killed counts as gone after this: until then the same one may not come back.
 const KNOWN_SOON: &str = "broker.session.timeout.ms=5000";
 /// Between a node that is back and the next one that goes.
@@ -31,7 +35,7 @@ pub(super) fn rolling_kill(stage: &mut Stage, number: usize) -> Tried {
 }
 
 fn rolling(stage: &mut Stage, seed: u64, how: &str, most: u64) -> Tried {
-    under_load(stage, 3, seed, 120, most, |cluster, tried| {
+    under_load(stage, 3, seed, 120, most, |cluster, _, tried| {
         for node in 1..=3 {
             cluster.node(how, node);
             std::thread::sleep(Duration::from_secs(3));
@@ -46,7 +50,7 @@ fn rolling(stage: &mut Stage, seed: u64, how: &str, most: u64) -> Tried {
 pub(super) fn two_of_three(stage: &mut Stage, number: usize) -> Tried {
     let away = stage.size(60, 5);
     let mut back = 0;
-    let mut tried = under_load(stage, 3, 700 + number as u64, away + 60, u64::MAX, |cluster, tried| {
+    let mut tried = under_load(stage, 3, 700 + number as u64, away + 60, u64::MAX, |cluster, _, tried| {
         cluster.node("kill", 2);
         cluster.node("kill", 3);
         std::thread::sleep(Duration::from_secs(away));
@@ -63,24 +67,56 @@ pub(super) fn two_of_three(stage: &mut Stage, number: usize) -> Tried {
 /// F-08: the only one is away.
 pub(super) fn only_one(stage: &mut Stage, number: usize) -> Tried {
     let (away, times) = (stage.size(60, 5), stage.size(3, 1));
-    let seconds = times * (away + 25);
+    let seconds = times * (away + 40);
     let tried =
-        under_load(stage, 1, 800 + number as u64, seconds, away * 1_000 + 30_000, |cluster, tried| {
+        under_load(stage, 1, 800 + number as u64, seconds, away * 1_000 + 45_000, |cluster, shop, tried| {
             for _ in 0..times {
                 cluster.node("kill", 1);
                 std::thread::sleep(Duration::from_secs(away));
                 cluster.node("start", 1);
                 tried.faults += 1;
                 std::thread::sleep(BREATH);
+                end_forgotten(cluster, shop, tried);
             }
         });
     stage.clear();
     tried
 }
 
+/// Does what the worker says is to be done by hand: a broker that comes back leaves transactions open of whose
+/// partitions it did not know the leader yet.
+fn end_forgotten(cluster: &Nodes, shop: &Shop, tried: &mut Tried) {
+    let before = open_ends(shop);
+    std::thread::sleep(LONGEST);
+    let forgotten: Vec<_> = open_ends(shop).into_iter().filter(|one| before.contains(one)).collect();
+    for (topic, partition, offset) in &forgotten {
+        let (partition, offset) = (partition.to_string(), offset.to_string());
+        let which = ["--topic", topic, "--partition", &partition, "--start-offset", &offset];
+        let _ = cluster.tool(TRANSACTIONS, &[&["abort"], &which[..]].concat());
+    }
+    tried.remark(format!("{} transactions that the broker forgot were ended by hand", forgotten.len()));
+}
+
+/// Where each partition with an open transaction is stable up to.
+fn open_ends(shop: &Shop) -> BTreeSet<(String, i32, i64)> {
+    let topics = [
+        "events",
+        "ingest-clickstream-changelog",
+        "profile-updater-changelog",
+        "profile-updates",
+        "sessions",
+    ];
+    let of = |topic: &str| {
+        let topic = shop.topic(topic);
+        let open = shop.extents(&topic).into_iter().filter(|(_, extent)| extent.stable_end < extent.end);
+        open.map(|(partition, extent)| (topic.clone(), partition, extent.stable_end)).collect::<Vec<_>>()
+    };
+    topics.into_iter().flat_map(of).collect()
+}
+
 /// F-09: the leaders of the internal topics are killed, whichever nodes they are.
 pub(super) fn coordinators(stage: &mut Stage, number: usize) -> Tried {
-    under_load(stage, 3, 900 + number as u64, 70, 30_000, |cluster, tried| {
+    under_load(stage, 3, 900 + number as u64, 70, 30_000, |cluster, _, tried| {
         for topic in ["__transaction_state", "__consumer_offsets"] {
             let node = leader(cluster, topic);
             cluster.node("kill", node);
@@ -107,7 +143,7 @@ fn under_load(
     seed: u64,
     seconds: u64,
     most: u64,
-    meanwhile: impl FnOnce(&Rc<Nodes>, &mut Tried),
+    meanwhile: impl FnOnce(&Rc<Nodes>, &Shop, &mut Tried),
 ) -> Tried {
     let input = stage.clicks(seed, seconds * RATE as u64);
     let reference = stage.reference(&input);
@@ -120,7 +156,7 @@ fn under_load(
     let memory = |crew: &Crew<'_>| crew.workers().map(Worker::peak_memory).max().unwrap_or_default();
     wait("it commits", || crew.workers().any(|worker| !worker.applied(PROFILE_UPDATER).is_empty()));
     let (began, before) = (now(), memory(&crew));
-    meanwhile(&cluster, &mut tried);
+    meanwhile(&cluster, &shop, &mut tried);
     let ended = now();
     let grown = memory(&crew).saturating_sub(before) >> 20;
     feed.finish();

@@ -13,6 +13,8 @@ use crate::{Metric, RuntimeError};
 
 /// How long the last owner is at first given to end its transaction itself.
 const UNSTABLE: Duration = Duration::from_millis(500);
+/// A transaction that is open for so many times its timeout will not end by itself.
+const FORGOTTEN: u32 = 3;
 /// How often a wait is told of.
 const TELL: Duration = Duration::from_secs(10);
 
@@ -111,13 +113,24 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
             if extent.stable_end >= target {
                 Ok(target)
             } else {
-                let (topic, stable) = (&shift.changelog, extent.stable_end);
-                Err(BrokerError::NotYet(format!(
-                    "{topic} [{partition}] is stable up to {stable} of {target}"
-                ))
-                .into())
+                let why = shift.unstable(partition, extent.stable_end, target, waited);
+                Err(BrokerError::NotYet(why).into())
             }
         })
+    }
+
+    /// Why a changelog is not read yet. A broker that comes back may have forgotten a transaction, and then somebody
+    /// has to end it by hand: its coordinator skips partitions whose leader it does not know yet (Apache Kafka 4.3).
+    fn unstable(&self, partition: i32, stable: i64, target: i64, waited: Duration) -> String {
+        let topic = &self.changelog;
+        let mut why = format!("{topic} [{partition}] is stable up to {stable} of {target}");
+        if waited > FORGOTTEN * self.given.settings.transaction_timeout {
+            why.push_str(&format!(
+                "; if nobody works on it, the broker has forgotten a transaction: end it with kafka-transactions.sh abort \
+                 --topic {topic} --partition {partition} --start-offset {stable}"
+            ));
+        }
+        why
     }
 
     /// Ends what the last owner left open, in its name, once that has been waited for long enough: nobody waits
