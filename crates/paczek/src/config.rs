@@ -326,7 +326,8 @@ impl Config {
         toml::to_string(&shown).unwrap_or_default()
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Checks every value, and each against the others.
+    pub(crate) fn check(&self) -> Result<(), String> {
         self.start()?;
         if self.sources.is_empty() {
             return Err("[[sources]] names no source; at least the clickstream is needed".into());

@@ -12,7 +12,10 @@ use crate::pipeline::Observed;
 /// Between two looks at the disk: what is written meanwhile is far less than what must be free.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Looks at the disk over and over.
+/// Percent that there must be beyond the least before it goes on: it is not to be held again at once.
+const MARGIN: f64 = 0.5;
+
+/// Looks at the disk over and over. With a limit of nothing it holds nobody.
 pub(crate) async fn watch_disk(config: &Config, observed: &Observed) -> Infallible {
     let mut looks = tokio::time::interval(LOOK);
     let mut is_held = false;
@@ -20,7 +23,8 @@ pub(crate) async fn watch_disk(config: &Config, observed: &Observed) -> Infallib
         looks.tick().await;
         // A disk that tells nothing is judged by what RocksDB says of it.
         let Ok(free) = free_space(&config.state_dir) else { continue };
-        let is_short = free * 100.0 < f64::from(config.least_free_disk);
+        let least = f64::from(config.least_free_disk);
+        let is_short = free * 100.0 < if is_held { least + MARGIN } else { least };
         if is_short != is_held {
             is_held = is_short;
             observed.hold(is_held);

@@ -82,6 +82,8 @@ pub(crate) fn reshard<B: Broker>(
         return done.asked(partitions);
     }
     check_generation(broker, config)?;
+    // What it could not be started with, nothing moves to.
+    next.check().map_err(Problem::Config)?;
     if count_partitions(broker, &config.topic("events"))? == partitions {
         return Err(Problem::Config(format!("the state is spread over {partitions} partitions already")));
     }
@@ -188,12 +190,10 @@ fn sessions_go_on<B: Broker>(
     time: &StreamTime,
 ) -> Result<Vec<Output>, Problem> {
     let (topic, before) = (config.topic("sessions"), count_partitions(broker, &config.topic("events"))?);
-    let go_on = (0..after).filter_map(|partition| Some(OriginTime { partition, time: told(time)? }));
+    let told = told(time).unwrap_or(EventTime::MIN);
+    let go_on = (0..after).map(|partition| OriginTime { partition, time: told });
     let ended = (after..before).map(|partition| OriginTime { partition, time: EventTime::MAX });
     let origins: Vec<OriginTime> = go_on.chain(ended).collect();
-    if origins.is_empty() {
-        return Ok(Vec::new());
-    }
     let heartbeat = Heartbeat { source: CLICKSTREAM.to_owned(), origins };
     let value = codec::encode_heartbeat(&heartbeat).map_err(|error| Problem::Failed(error.to_string()))?;
     let kind = [(headers::KIND.to_owned(), headers::HEARTBEAT.to_vec())];

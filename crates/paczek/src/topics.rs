@@ -9,7 +9,7 @@ use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::broker::{Broker, NewTopic, TopicState};
 use stream_runtime::{RuntimeError, last_trailer, moved_to};
 
-use crate::config::Config;
+use crate::config::{Config, SourceConfig};
 use crate::problem::Problem;
 
 macro_rules! declared {
@@ -127,16 +127,21 @@ pub(crate) fn plan(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, P
         }
         let step = step(&topic, broker.topic_state(&topic.name)?);
         steps.push(match step {
-            Step::Create { topic, .. } if is_resharded(config, &topic) => Step::Reshard { topic },
+            Step::Create { topic, .. } if is_resharded(broker, config, &topic)? => Step::Reshard { topic },
             step => step,
         });
     }
     Ok(steps)
 }
 
-/// Whether only `reshard` makes a topic.
-fn is_resharded(config: &Config, topic: &str) -> bool {
-    config.generation > 1 && topic.ends_with(&format!("-g{}", config.generation))
+/// Whether only `reshard` makes a topic. A source that comes later has a changelog of its own.
+fn is_resharded(broker: &KafkaBroker, config: &Config, topic: &str) -> Result<bool, Problem> {
+    let of_source = |source: &SourceConfig| {
+        source.topic() == topic || config.topic(&format!("ingest-{}-changelog", source.name)) == topic
+    };
+    let of_generation = config.generation > 1 && topic.ends_with(&format!("-g{}", config.generation));
+    let is_there = || broker.partitions(&config.topic("profile-updater-changelog"));
+    Ok(of_generation && !(config.sources.iter().any(of_source) && is_there()?.is_some()))
 }
 
 /// The topic that the processor of a changelog reads; `None` for any other topic.
@@ -304,20 +309,24 @@ pub(crate) fn check_generation<B: Broker>(broker: &B, config: &Config) -> Result
         if let Some(moved_to) = moved_to(broker, &changelog)? {
             return Err(RuntimeError::Moved { changelog, moved_to }.into());
         }
-        let is_there = broker.partitions(&changelog)?.is_some();
-        if config.generation > 1 && !(is_there && last_trailer(broker, &changelog, 0)?.is_some()) {
-            let generation = config.generation;
-            return Err(Problem::Config(format!(
-                "no state has moved to generation {generation}: set generation = {} and run `paczek reshard`",
-                generation - 1
-            )));
-        }
     }
-    Ok(())
+    if config.generation == 1 {
+        return Ok(());
+    }
+    // All states move at once, so one of them tells for all; a source may have come later.
+    let changelog = config.topic("profile-updater-changelog");
+    if broker.partitions(&changelog)?.is_some() && last_trailer(broker, &changelog, 0)?.is_some() {
+        return Ok(());
+    }
+    let generation = config.generation;
+    Err(Problem::Config(format!(
+        "no state has moved to generation {generation}: set generation = {} and run `paczek reshard`",
+        generation - 1
+    )))
 }
 
 fn missing(broker: &KafkaBroker, config: &Config, topic: &str) -> Problem {
-    if is_resharded(config, topic) {
+    if is_resharded(broker, config, topic).unwrap_or_default() {
         let hint = "; or rather, as it is of a later generation, with `paczek reshard`".to_owned();
         return Problem::MissingTopic { topic: topic.to_owned(), hint };
     }

@@ -18,6 +18,8 @@ use stream_runtime::{Guards, Silent, partition_for};
 const PARTITIONS: i32 = 4;
 /// Nothing is written for so long once everything has been said.
 const QUIET: Duration = Duration::from_millis(1_500);
+/// What was given up by a worker in doubt stays in a log and is never taken.
+const STUCK: Duration = Duration::from_secs(15);
 
 struct Shop {
     config: Config,
@@ -64,7 +66,7 @@ impl Shop {
     fn work(&self, directory: &Path) {
         let pipeline = self.start(&self.config, directory).unwrap();
         let (mut said, mut since, began) = (0, Instant::now(), Instant::now());
-        while said == 0 || since.elapsed() < QUIET {
+        while since.elapsed() < if self.is_taken() { QUIET } else { STUCK } {
             assert!(!pipeline.is_over() && began.elapsed() < Duration::from_secs(120), "it is stuck");
             thread::sleep(Duration::from_millis(20));
             let now = self.written();
@@ -73,6 +75,23 @@ impl Shop {
             }
         }
         pipeline.stop().unwrap();
+    }
+
+    /// Whether every processor has taken all that it was given.
+    fn is_taken(&self) -> bool {
+        let has_taken = |processor: &str, input: String| {
+            let offsets = self.broker.group_offsets(&self.config.group(processor), &input);
+            let mut partitions = 0..self.broker.partitions(&input).unwrap().unwrap();
+            partitions.all(|partition| {
+                let extent = self.broker.extent(&input, partition).unwrap();
+                // Behind the last record stands the mark of its transaction.
+                let is_next = |next: &i64| *next + 1 >= extent.end;
+                extent.end == extent.start || offsets.get(&partition).is_some_and(is_next)
+            })
+        };
+        has_taken("ingest-clickstream", self.config.sources[0].topic().to_owned())
+            && has_taken("profile-updater", self.config.topic("events"))
+            && has_taken("recommender", self.config.topic("profile-updates"))
     }
 
     fn written(&self) -> i64 {
@@ -151,8 +170,14 @@ fn an_instance_at_work_is_not_overtaken() {
     let (mut shop, directory) = (Shop::open(), tempfile::tempdir().unwrap());
     shop.visit(500);
     shop.work(directory.path());
-    let pipeline = shop.start(&shop.config, directory.path()).unwrap();
+    let gone =
+        || shop.broker.members(&shop.config.group("recommender"), "profile-updates").unwrap().is_empty();
     let began = Instant::now();
+    while !gone() {
+        assert!(began.elapsed() < Duration::from_secs(60), "who has stopped stays a member");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let pipeline = shop.start(&shop.config, directory.path()).unwrap();
     let refused = loop {
         let scratch = directory.path().join("reshard");
         match Embedded::reshard(&shop.config, &shop.broker, &scratch, 6) {

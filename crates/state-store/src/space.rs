@@ -7,5 +7,8 @@ use std::path::Path;
 /// When the system does not tell, or the directory is not there.
 pub fn free_space(directory: &Path) -> io::Result<f64> {
     let disk = rustix::fs::statvfs(directory)?;
-    Ok(disk.f_bavail as f64 / disk.f_blocks.max(1) as f64)
+    if disk.f_blocks == 0 {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok(disk.f_bavail as f64 / disk.f_blocks as f64)
 }

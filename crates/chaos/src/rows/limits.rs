@@ -85,6 +85,8 @@ pub(super) fn nearly_full_disk(stage: &mut Stage, number: usize) -> Tried {
     disk.fill();
     tried.faults += 1;
     wait("it says that the disk is nearly full", || worker.said().contains("the disk is nearly full"));
+    // What had begun before is over.
+    std::thread::sleep(Duration::from_secs(1));
     let before = shop.committed(PROFILE_UPDATER);
     Feed::start(&shop, &cluster.bootstrap, rest, usize::MAX).finish();
     std::thread::sleep(Duration::from_secs(5));

@@ -25,7 +25,8 @@ impl Config {
     }
 
     /// The consumer group of a processor.
-    pub(crate) fn group(&self, processor: &str) -> String {
+    #[must_use]
+    pub fn group(&self, processor: &str) -> String {
         of_generation(&format!("{}-{processor}", self.application), self.generation)
     }
 

@@ -62,7 +62,10 @@ pub(crate) fn read_through<R: LogReader, E: From<BrokerError>>(
     let mut silent = 0;
     while silent < PATIENCE {
         match reader.poll(POLL)? {
-            Some(Read::Record(record)) if record.offset < end => see(record)?,
+            Some(Read::Record(record)) if record.offset < end => {
+                silent = 0;
+                see(record)?;
+            }
             Some(_) => return Ok(()),
             None => silent += 1,
         }

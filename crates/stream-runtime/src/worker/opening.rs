@@ -126,22 +126,21 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         let mut why = format!("{topic} [{partition}] is stable up to {stable} of {target}");
         if waited > FORGOTTEN * self.given.settings.transaction_timeout {
             why.push_str(&format!(
-                "; if nobody works on it, the broker has forgotten a transaction: end it with kafka-transactions.sh abort \
-                 --topic {topic} --partition {partition} --start-offset {stable}"
+                "; if nobody works on it, the broker has forgotten the transaction at offset {stable}: see Known gaps in README"
             ));
         }
         why
     }
 
     /// Ends what the last owner left open, in its name, once that has been waited for long enough: nobody waits
-    /// for the dead until their transactions run out. One that lives is fenced by it, and begins anew.
-    /// It is tried once more where that seems to have been in vain.
+    /// for the dead until their transactions run out. One that lives is fenced by it, and begins anew. Only what
+    /// has failed is tried once more: whoever lives is not to be fenced over and over.
     fn end_last_owner(&self, partition: i32, copy: &Restore, waited: Duration, due: &mut Duration) {
         let settings = self.given.settings;
         if waited < *due || !settings.guards.end_last_owner {
             return;
         }
-        *due = waited + settings.transaction_timeout;
+        *due = Duration::MAX;
         let known = self.given.broker.last_committer(&settings.group, &self.input, partition);
         let written_by = || copy.mark().map(|mark| mark.trailer.written_by.clone());
         let owner = known.ok().flatten().or_else(written_by);
@@ -151,7 +150,8 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         match self.given.broker.producer(&producer) {
             Ok(_) => tracing::info!(processor, partition, "ended what the last owner left open"),
             Err(error) => {
-                tracing::warn!(processor, partition, %error, "the last owner's transaction stays open")
+                *due = waited + settings.transaction_timeout;
+                tracing::warn!(processor, partition, %error, "the last owner's transaction stays open");
             }
         }
     }
