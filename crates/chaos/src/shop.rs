@@ -1,6 +1,6 @@
 //! A shop of its own on a cluster: topics, groups, state directories, and what came out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -196,6 +196,17 @@ impl Shop {
             found.is_some()
         });
         found.unwrap_or_default()
+    }
+
+    /// The partitions of these topics in which a transaction is open, and up to where each is stable.
+    #[must_use]
+    pub fn unstable(&self, topics: &[&str]) -> BTreeSet<(String, i32, i64)> {
+        let of = |topic: &&str| {
+            let topic = self.topic(topic);
+            let open = self.extents(&topic).into_iter().filter(|(_, extent)| extent.stable_end < extent.end);
+            open.map(|(partition, extent)| (topic.clone(), partition, extent.stable_end)).collect::<Vec<_>>()
+        };
+        topics.iter().flat_map(of).collect()
     }
 
     /// Sum of a processor's committed offsets.

@@ -19,7 +19,7 @@ use crate::headers;
 use crate::problem::Problem;
 use crate::processors::{CLICKSTREAM, told};
 use crate::read::count_partitions;
-use crate::topics::{Topic, check_generation, configured, wait_for};
+use crate::topics::{Topic, check_generation, configured, input_of, wait_for};
 
 /// Memory for the rows of one partition, in bytes.
 const SCRATCH_CACHE: usize = 8 << 20;
@@ -147,11 +147,10 @@ fn make_topics<B: Broker>(
 ) -> Result<(), Problem> {
     let before: Vec<String> = configured(config)?.into_iter().map(|topic| topic.name).collect();
     for topic in configured(next)?.into_iter().filter(|topic| !before.contains(&topic.name)) {
-        let of_source = |name: &str| config.topic(&format!("ingest-{name}-changelog"));
-        let is_its = |name: &str| next.topic(&format!("ingest-{name}-changelog")) == topic.name;
-        let source = config.sources.iter().find(|source| is_its(&source.name));
+        let input = input_of(next, &topic.name);
+        let source = config.sources.iter().find(|source| input.as_deref() == Some(source.topic()));
         let partitions = match source {
-            Some(source) => count_partitions(site.broker, &of_source(&source.name))?,
+            Some(source) => count_partitions(site.broker, source.topic())?,
             None => partitions,
         };
         make_topic(site, config, &topic, partitions)?;

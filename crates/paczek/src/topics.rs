@@ -145,7 +145,7 @@ fn is_resharded(broker: &KafkaBroker, config: &Config, topic: &str) -> Result<bo
 }
 
 /// The topic that the processor of a changelog reads; `None` for any other topic.
-fn input_of(config: &Config, changelog: &str) -> Option<String> {
+pub(crate) fn input_of(config: &Config, changelog: &str) -> Option<String> {
     let of = |name: &str, input: String| {
         (config.topic(&format!("{name}-changelog")) == changelog).then_some(input)
     };

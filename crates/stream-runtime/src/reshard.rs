@@ -22,7 +22,7 @@ use crate::trailer::{Frame, InputPosition, Trailer, state_key};
 use crate::worker::{last_trailer, read_through};
 use crate::{Clock, Output, RuntimeError, StartFrom, StreamTime, TRAILER_KEY, partition_for};
 pub use problem::ReshardProblem;
-use standing::{Standing, merged, stable_end, standings};
+use standing::{Standing, first_record, merged, stable_end, standings};
 use tally::{each_row, filled};
 
 pub use tally::Tally;
@@ -234,17 +234,13 @@ impl<'a, B: Broker> Reshard<'a, B> {
         }
         for partition in 0..expected {
             let (input, changelog) = (&one.to.input, &one.to.changelog);
-            let is_read = !one.keeps_input() && self.first_record(input, partition, 0)?.is_some();
+            let is_read = !one.keeps_input() && first_record(self.broker, input, partition, 0)?.is_some();
             if is_read || last_trailer(self.broker, changelog, partition)?.is_some() {
                 let topic = if is_read { input } else { changelog };
                 return Err(ReshardProblem::InUse { topic: topic.clone() });
             }
         }
         Ok(expected)
-    }
-
-    fn first_record(&self, topic: &str, partition: i32, from: i64) -> Result<Option<i64>, ReshardProblem> {
-        standing::first_record(self.broker, topic, partition, from)
     }
 
     /// Takes back what a try before this one has left.

@@ -1,6 +1,5 @@
 //! Brokers that go away and come back.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +15,9 @@ use crate::worker::{Worker, now};
 
 /// Rows a second while brokers come and go: there is always something to commit.
 const RATE: usize = 500;
+/// What the first two processors write in transactions.
+const WRITTEN: [&str; 5] =
+    ["events", "ingest-clickstream-changelog", "profile-updater-changelog", "profile-updates", "sessions"];
 const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
 /// Longer than any transaction of a worker that lives, and than the broker takes to end one that is left open.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -86,32 +88,15 @@ pub(super) fn only_one(stage: &mut Stage, number: usize) -> Tried {
 /// Does what the worker says is to be done by hand: a broker that comes back leaves transactions open of whose
 /// partitions it did not know the leader yet.
 fn end_forgotten(cluster: &Nodes, shop: &Shop, tried: &mut Tried) {
-    let before = open_ends(shop);
+    let before = shop.unstable(&WRITTEN);
     std::thread::sleep(LONGEST);
-    let forgotten: Vec<_> = open_ends(shop).into_iter().filter(|one| before.contains(one)).collect();
+    let forgotten: Vec<_> = shop.unstable(&WRITTEN).into_iter().filter(|one| before.contains(one)).collect();
     for (topic, partition, offset) in &forgotten {
         let (partition, offset) = (partition.to_string(), offset.to_string());
         let which = ["--topic", topic, "--partition", &partition, "--start-offset", &offset];
         let _ = cluster.tool(TRANSACTIONS, &[&["abort"], &which[..]].concat());
     }
     tried.remark(format!("{} transactions that the broker forgot were ended by hand", forgotten.len()));
-}
-
-/// Where each partition with an open transaction is stable up to.
-fn open_ends(shop: &Shop) -> BTreeSet<(String, i32, i64)> {
-    let topics = [
-        "events",
-        "ingest-clickstream-changelog",
-        "profile-updater-changelog",
-        "profile-updates",
-        "sessions",
-    ];
-    let of = |topic: &str| {
-        let topic = shop.topic(topic);
-        let open = shop.extents(&topic).into_iter().filter(|(_, extent)| extent.stable_end < extent.end);
-        open.map(|(partition, extent)| (topic.clone(), partition, extent.stable_end)).collect::<Vec<_>>()
-    };
-    topics.into_iter().flat_map(of).collect()
 }
 
 /// F-09: the leaders of the internal topics are killed, whichever nodes they are.

@@ -94,5 +94,5 @@ fn at(signal: &str, step: &str) -> Fate {
 
 /// Whether records of an open transaction stand in `profile-updates`.
 fn is_open(shop: &Shop) -> bool {
-    shop.extents(&shop.topic("profile-updates")).values().any(|extent| extent.stable_end < extent.end)
+    !shop.unstable(&["profile-updates"]).is_empty()
 }

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use stream_runtime::broker::Extent;
-
 use crate::support::clickstreams;
 use crate::support::cluster::Cluster;
 use crate::support::shop::{Demo, INGEST, PROFILE_UPDATER, Shop, wait};
@@ -169,22 +167,9 @@ impl<'a> Bench<'a> {
     fn leaves_a_transaction_open(&self) -> bool {
         let topics =
             ["events", "profile-updates", "ingest-clickstream-changelog", "profile-updater-changelog"];
-        let hanging = || -> Vec<(String, i32, Extent)> {
-            let of = |topic: &str| {
-                let topic = self.shop.topic(topic);
-                let extents = self.shop.extents(&topic).into_iter();
-                extents.map(move |(partition, extent)| (topic.clone(), partition, extent)).collect::<Vec<_>>()
-            };
-            let all = topics.iter().flat_map(|topic| of(topic));
-            all.filter(|(_, _, extent)| extent.stable_end < extent.end).collect()
-        };
-        let before = hanging();
+        let before = self.shop.unstable(&topics);
         std::thread::park_timeout(Duration::from_millis(400));
-        let stays = |then: &(String, i32, Extent), now: &(String, i32, Extent)| {
-            then.0 == now.0 && then.1 == now.1 && then.2.stable_end == now.2.stable_end
-        };
-        let after = hanging();
-        before.iter().any(|then| after.iter().any(|now| stays(then, now)))
+        !before.is_disjoint(&self.shop.unstable(&topics))
     }
 
     /// Lets the rest run to its end undisturbed and checks everything.
