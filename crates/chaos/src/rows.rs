@@ -98,7 +98,7 @@ pub const ROWS: &[Row] = &[
         tries(1, 0, brokers::coordinators),
     ),
     row("F-10", Tier::T2, "a member joins or leaves every 5 s, cooperatively", tries(1, 0, members::storm)),
-    row("F-11", Tier::T1, "static member back within its session", How::Not(NOT_STATIC)),
+    row("F-11", Tier::T1, "static member back within its session", How::Tests(COMES_BACK)),
     row("F-12", Tier::T2, "handler slower than a member may be", tries(1, 0, stops::slow_handler)),
     row("F-13", Tier::T1, "network slow, then cutting, then a black hole", tries(1, 1, network::bad_network)),
     row(
@@ -143,7 +143,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 const TWIN: How = How::Twin { most: 20, run: network::late_end_unguarded };
-const NOT_STATIC: &str = "members are not static: one that dies in a cooperative rebalance is let in again without what it was giving up";
+const COMES_BACK: &str = "`crates/stream-runtime/tests/conformance`: `a_member_that_comes_back_has_its_share_at_once`, which CI runs on Apache Kafka";
 const DAMAGE: &str =
     "`crates/state-store/tests/damage.rs`, where a file may not grow beyond a limit and bytes are flipped";
 const UPGRADE: &str = "`crates/stream-runtime/tests/lineage`, two instances, on the log in memory";

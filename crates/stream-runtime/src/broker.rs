@@ -155,6 +155,10 @@ pub trait Membership {
     /// # Errors
     /// When the broker refuses.
     fn commit_outside(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), BrokerError>;
+
+    /// Leaves the group for good, as far as the broker can be told: its share goes to others at once. A member that
+    /// goes without it keeps its share until its session is over, or it comes back by its name.
+    fn leave(&mut self);
 }
 
 /// A change of what a member owns.

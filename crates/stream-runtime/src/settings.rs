@@ -88,6 +88,8 @@ pub struct Guards {
     pub offsets_in_transaction: bool,
     /// Who takes a partition over ends the transaction that its last owner left open.
     pub end_last_owner: bool,
+    /// Whoever joins a group sees to it that no partition stays nobody's.
+    pub share_out: bool,
     /// A changelog counts up to its last trailer, and the trailer says where to go on reading.
     pub trailer: bool,
     /// The state stores learn of a transaction once it has committed.
@@ -105,6 +107,7 @@ impl Default for Guards {
             fence: true,
             offsets_in_transaction: true,
             end_last_owner: true,
+            share_out: true,
             trailer: true,
             state_after_commit: true,
             replace_producer: true,

@@ -2,6 +2,7 @@ mod copies;
 mod lineage;
 mod opening;
 mod places;
+mod shares;
 mod telemetry;
 
 pub use lineage::last_trailer;
@@ -22,6 +23,7 @@ use crate::clock::system_time;
 use crate::processor::{Failure, Outputs, Processor, TaskTime};
 use crate::task::Task;
 use crate::worker::copies::Copies;
+use crate::worker::shares::Shares;
 use crate::worker::telemetry::Gauges;
 use crate::{Clock, Metric, Metrics, Observer, Queries, RuntimeError, SourceRecord, Step, WorkerSettings};
 
@@ -200,6 +202,7 @@ struct Shift<'a, B: Broker, P: Processor> {
     owned: BTreeSet<i32>,
     /// Whether the group has said what is owned.
     is_member: bool,
+    shares: Shares,
     tasks: BTreeMap<i32, Task<P>>,
     copies: Copies<'a, B, P>,
     idle: BTreeMap<i32, Idle>,
@@ -260,6 +263,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             waiting: VecDeque::new(),
             owned: BTreeSet::new(),
             is_member: false,
+            shares: Shares::joined(given.clock.uptime(), settings.session_timeout),
             tasks: BTreeMap::new(),
             copies,
             idle: BTreeMap::new(),
@@ -292,6 +296,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             }
             self.given.health.turned(self.is_member && self.tasks.len() == self.owned.len());
             self.cycle()?;
+            self.look_at_shares()?;
             self.copies.tend(&self.owned)?;
         }
         self.answer_queries();
@@ -299,10 +304,13 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
         Ok(())
     }
 
-    /// What is open is closed in order, so that it opens fast.
-    fn leave(self) -> Result<(), RuntimeError> {
-        let mut stores: Vec<_> = self.tasks.into_values().map(Task::into_store).collect();
+    /// What is open is closed in order, so that it opens fast, and goes to others at once.
+    fn leave(mut self) -> Result<(), RuntimeError> {
+        let mut stores: Vec<_> =
+            std::mem::take(&mut self.tasks).into_values().map(Task::into_store).collect();
         stores.iter_mut().try_for_each(|store| store.flush())?;
+        drop(stores);
+        self.membership.leave();
         self.copies.leave()
     }
 

@@ -108,6 +108,22 @@ fn a_partition_moves_only_once_its_owner_has_let_go_of_it() {
     assert!(matches!(refused, Err(BrokerError::Doubt(_))), "its proof is of before: {refused:?}");
 }
 
+/// As on Apache Kafka.
+#[test]
+fn what_a_member_was_letting_go_of_when_it_died_stays_nobodys_until_all_is_shared_out_anew() {
+    let broker = broker(&MemoryClock::by_hand(0), 1, "delete");
+    let mut one = broker.join(&group("one")).unwrap();
+    assert_eq!(one.poll().unwrap(), Some(Rebalance::Assigned(vec![0, 1, 2, 3])));
+    let mut two = broker.join(&group("two")).unwrap();
+    assert_eq!(one.poll().unwrap(), Some(Rebalance::Revoked(vec![2, 3])));
+    drop(one);
+    let mut again = broker.join(&group("one")).unwrap();
+    assert_eq!(again.poll().unwrap(), Some(Rebalance::Assigned(vec![0, 1])));
+    assert_eq!((again.poll().unwrap(), two.poll().unwrap()), (None, None), "nobody has the others");
+    again.leave();
+    assert_eq!(two.poll().unwrap(), Some(Rebalance::Assigned(vec![0, 1, 2, 3])));
+}
+
 #[test]
 fn whoever_has_lost_its_name_is_refused() {
     let broker = broker(&MemoryClock::by_hand(0), 1, "delete");

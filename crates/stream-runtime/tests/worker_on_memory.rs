@@ -24,12 +24,12 @@ use sums::{KEYS, PARTITIONS, Sums, record_of};
 
 const RECORDS: u64 = 20_000;
 
-/// Dies the way a process does, with its transaction open and its offsets in it.
-struct DiesAfter(AtomicUsize);
+/// Dies the way a process does, with its transaction open.
+struct DiesAfter(Step, AtomicUsize);
 
 impl Observer for DiesAfter {
     fn reached(&self, _: &str, step: Step, _: usize) {
-        if step == Step::OffsetsSent && self.0.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if step == self.0 && self.1.fetch_sub(1, Ordering::Relaxed) == 1 {
             panic!("killed by the test");
         }
     }
@@ -194,7 +194,7 @@ fn a_worker_that_stops_leaves_its_share_to_the_other() {
 fn a_worker_that_dies_in_a_transaction_is_counted_once() {
     let (broker, one, two) = (shop(), Health::default(), Health::default());
     thread::scope(|scope| {
-        let dies = DiesAfter(AtomicUsize::new(20));
+        let dies = DiesAfter(Step::OffsetsSent, AtomicUsize::new(20));
         let (broker, one, two) = (&broker, &one, &two);
         let _ends = [Ends(one), Ends(two)];
         let dying = scope.spawn(move || work(broker, "one", &dies, one));
@@ -249,12 +249,12 @@ fn patient(name: &str, end_last_owner: bool) -> WorkerSettings {
     WorkerSettings { transaction_timeout: NEVER, guards, ..settings(name) }
 }
 
-/// One worker has committed and then dies in a transaction; another one is there. Whether that one gets through all
+/// One worker has committed and then dies in a transaction, at a step; another one is there. Whether that one gets through all
 /// of the input within `patience`.
-fn takes_over(end_last_owner: bool, patience: Duration) -> bool {
+fn takes_over(end_last_owner: bool, at: Step, patience: Duration) -> bool {
     let (broker, one, two) = (shop(), Health::default(), Health::default());
     thread::scope(|scope| {
-        let dies = DiesAfter(AtomicUsize::new(20));
+        let dies = DiesAfter(at, AtomicUsize::new(20));
         let (broker, one, two) = (&broker, &one, &two);
         let _ends = [Ends(one), Ends(two)];
         write(broker, 0, RECORDS);
@@ -272,12 +272,23 @@ fn takes_over(end_last_owner: bool, patience: Duration) -> bool {
 
 #[test]
 fn whoever_takes_over_ends_what_the_dead_owner_left_open() {
-    assert!(takes_over(true, Duration::from_secs(60)));
+    assert!(takes_over(true, Step::OffsetsSent, Duration::from_secs(60)));
+}
+
+/// Who takes over could go on. Who reads the outputs could not.
+#[test]
+fn whoever_takes_over_ends_what_the_dead_owner_left_open_also_where_it_waits_for_nothing() {
+    assert!(takes_over(true, Step::OutputsSent, Duration::from_secs(60)));
 }
 
 #[test]
 fn without_ending_it_the_transaction_of_the_dead_owner_is_waited_out() {
-    assert!(!takes_over(false, Duration::from_secs(4)), "nothing else may let it through");
+    for step in [Step::OffsetsSent, Step::OutputsSent] {
+        assert!(
+            !takes_over(false, step, Duration::from_secs(4)),
+            "nothing else may let it through: {step:?}"
+        );
+    }
 }
 
 /// Stands still once, with its transaction open and its offsets in it, until it is told to go on.

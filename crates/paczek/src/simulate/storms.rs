@@ -78,7 +78,7 @@ impl Wind {
             gusts: chance.u32(2..40),
             weights: weights(&mut chance, weather),
             lasts,
-            still: session_timeout + transaction_timeout + 1_000,
+            still: 2 * session_timeout + transaction_timeout + 1_000,
             longest_rest: chance.i64(50..6_000),
             longest_linger: chance.i64(5..600),
             ..Storm::default()
@@ -132,6 +132,7 @@ fn guards(weather: Weather) -> Guards {
         trailer: twin != Twin::NoTrailer,
         state_after_commit: twin != Twin::StateFirst,
         replace_producer: twin != Twin::ProducerKept,
+        share_out: twin != Twin::NobodysShare,
         ..Guards::default()
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Twin {
     ProducerKept,
     /// The group takes offsets of a generation that is over.
     StaleGeneration,
+    /// Nobody looks whether all partitions are somebody's.
+    NobodysShare,
     /// Stream time is that of the fastest origin.
     NewestTime,
     /// What is LATE is judged by the profile's newest event instead of the raw partition's.
@@ -31,13 +33,14 @@ pub(crate) enum Twin {
 
 impl Twin {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::NoTrailer,
         Self::OffsetsOutside,
         Self::StateFirst,
         Self::NoFence,
         Self::ProducerKept,
         Self::StaleGeneration,
+        Self::NobodysShare,
         Self::NewestTime,
         Self::LateByProfile,
     ];

@@ -20,8 +20,7 @@ impl<'y> Broker for Seat<'y> {
     type Producer = SeatProducer<'y>;
 
     fn join(&self, group: &GroupSettings) -> Result<SeatMembership<'y>, BrokerError> {
-        let group = GroupSettings { member: self.desk.member_name(&group.member), ..group.clone() };
-        let inner = self.call("join", || self.desk.broker.join(&group))?;
+        let inner = self.call("join", || self.desk.broker.join(group))?;
         Ok(SeatMembership { seat: self.clone(), inner })
     }
 
@@ -104,6 +103,14 @@ impl Membership for SeatMembership<'_> {
 
     fn commit_outside(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), BrokerError> {
         self.seat.call("commit outside", || self.inner.commit_outside(offsets))
+    }
+
+    fn leave(&mut self) {
+        // Whether the broker has heard it, nobody knows.
+        let _ = self.seat.call("leave", || {
+            self.inner.leave();
+            Ok(())
+        });
     }
 }
 

@@ -157,7 +157,7 @@ impl Desk {
         self.committed.set(true);
     }
 
-    /// A member's name that nobody has had before: a process that starts anew is somebody new to its group.
+    /// A member's name that nobody has had before.
     pub(super) fn member_name(&self, name: &str) -> String {
         self.members.set(self.members.get() + 1);
         format!("{name}#{}", self.members.get())

@@ -75,6 +75,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     /// Waits until the last owner can commit nothing more, then reads all that it has; the group's offset. The
     /// outer `None`: called away meanwhile.
     fn bring_up(&mut self, partition: i32, copy: &mut Restore) -> Result<Option<Option<i64>>, RuntimeError> {
+        self.end_gone_owner(partition, copy);
         let Some(group_offset) = self.stable_group_offset(partition, copy)? else { return Ok(None) };
         let Some(end) = self.stable_changelog_end(partition, copy)? else { return Ok(None) };
         Ok(self.restore(partition, copy, end)?.then_some(group_offset))
@@ -132,28 +133,51 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         why
     }
 
+    /// Ends at once what the last owner left open if it is no member any more. Who opens the partition may not have
+    /// to wait for it, where only outputs are open, but whoever reads those has.
+    fn end_gone_owner(&self, partition: i32, copy: &Restore) {
+        let settings = self.given.settings;
+        let Some(owner) = self.last_owner(partition, copy) else { return };
+        let members = self.given.broker.members(&settings.group, &self.input);
+        if members.is_ok_and(|members| !members.contains_key(&owner)) {
+            let _ = self.end_transaction_of(owner, partition);
+        }
+    }
+
     /// Ends what the last owner left open, in its name, once that has been waited for long enough: nobody waits
     /// for the dead until their transactions run out. One that lives is fenced by it, and begins anew. Only what
     /// has failed is tried once more: whoever lives is not to be fenced over and over.
     fn end_last_owner(&self, partition: i32, copy: &Restore, waited: Duration, due: &mut Duration) {
-        let settings = self.given.settings;
-        if waited < *due || !settings.guards.end_last_owner {
+        if waited < *due {
             return;
         }
-        *due = Duration::MAX;
-        let known = self.given.broker.last_committer(&settings.group, &self.input, partition);
+        let ended =
+            self.last_owner(partition, copy).is_none_or(|owner| self.end_transaction_of(owner, partition));
+        *due = if ended { Duration::MAX } else { waited + self.given.settings.transaction_timeout };
+    }
+
+    /// Whose the partition was before, if it was somebody else's and that is known.
+    fn last_owner(&self, partition: i32, copy: &Restore) -> Option<String> {
+        let settings = self.given.settings;
+        let ask = || self.given.broker.last_committer(&settings.group, &self.input, partition);
+        let known = settings.guards.end_last_owner.then(ask)?;
         let written_by = || copy.mark().map(|mark| mark.trailer.written_by.clone());
-        let owner = known.ok().flatten().or_else(written_by);
-        let Some(owner) = owner.filter(|owner| *owner != settings.transactional_id) else { return };
+        known.ok().flatten().or_else(written_by).filter(|owner| *owner != settings.transactional_id)
+    }
+
+    /// Whether that could be done.
+    fn end_transaction_of(&self, owner: String, partition: i32) -> bool {
+        let settings = self.given.settings;
         let processor = settings.processor.as_str();
         let producer = ProducerSettings { transactional_id: owner, ..producer_settings(settings) };
-        match self.given.broker.producer(&producer) {
+        let ended = self.given.broker.producer(&producer);
+        match &ended {
             Ok(_) => tracing::info!(processor, partition, "ended what the last owner left open"),
             Err(error) => {
-                *due = waited + settings.transaction_timeout;
-                tracing::warn!(processor, partition, %error, "the last owner's transaction stays open");
+                tracing::warn!(processor, partition, %error, "the last owner's transaction stays open")
             }
         }
+        ended.is_ok()
     }
 
     fn wait_for<T>(

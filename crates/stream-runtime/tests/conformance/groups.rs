@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stream_runtime::broker::{Broker as _, BrokerError, Membership as _, TransactionalProducer as _};
 
-use crate::harness::{Harness, SESSION, Seat, fresh, output, settle};
+use crate::harness::{Harness, LONG, SESSION, Seat, fresh, output, settle};
 
 pub(crate) fn members_share_the_partitions_out<H: Harness>(harness: &H) {
     let (topic, group) = (harness.topic(6, &[]), fresh("group"));
@@ -108,6 +108,31 @@ pub(crate) fn a_member_that_comes_back_has_a_share_and_the_former_one_none<H: Ha
     producer.send(&output(&topic, 0, "key", "former"), 0).unwrap();
     let refused = producer.send_offsets(&topic, &BTreeMap::from([(0, 1)]), &former);
     assert!(matches!(refused, Err(BrokerError::Doubt(_))), "the former one has the name no longer");
+}
+
+/// By their sessions alone this would take longer than anything is waited for.
+pub(crate) fn what_a_member_has_goes_to_others_at_once_when_it_leaves<H: Harness>(harness: &H) {
+    let (topic, group) = (harness.topic(4, &[]), fresh("group"));
+    let [mut one, mut two] = ["one", "two"].map(|member| harness.join_for(&group, &topic, member, LONG));
+    settle(harness, &mut [&mut one, &mut two], 2);
+    one.membership.leave();
+    harness.kill(one);
+    settle(harness, &mut [&mut two], 4);
+    let mut again = harness.join_for(&group, &topic, "one", LONG);
+    settle(harness, &mut [&mut again, &mut two], 2);
+    assert_eq!(&again.owned | &two.owned, (0..4).collect::<BTreeSet<_>>());
+}
+
+/// Its session alone would take longer than anything is waited for.
+pub(crate) fn a_member_that_comes_back_has_its_share_at_once<H: Harness>(harness: &H) {
+    let (topic, group) = (harness.topic(4, &[]), fresh("group"));
+    let [mut one, mut two] = ["one", "two"].map(|member| harness.join_for(&group, &topic, member, LONG));
+    settle(harness, &mut [&mut one, &mut two], 2);
+    let before = one.owned.clone();
+    harness.kill(one);
+    let mut again = harness.join_for(&group, &topic, "one", LONG);
+    settle(harness, &mut [&mut again, &mut two], 2);
+    assert_eq!(again.owned, before);
 }
 
 pub(crate) fn members_are_known_by_name_and_by_what_they_hold<H: Harness>(harness: &H) {

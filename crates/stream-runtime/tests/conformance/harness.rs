@@ -48,17 +48,21 @@ pub(crate) trait Harness {
     }
 
     fn join(&self, group: &str, topic: &str, member: &str) -> Seat<Self> {
+        self.join_for(group, topic, member, SESSION)
+    }
+
+    fn join_for(&self, group: &str, topic: &str, member: &str, session_timeout: Duration) -> Seat<Self> {
         let settings = GroupSettings {
             group: group.to_owned(),
             topic: topic.to_owned(),
             member: format!("{group}-{member}"),
-            session_timeout: SESSION,
+            session_timeout,
         };
         Seat { membership: self.broker().join(&settings).unwrap(), owned: BTreeSet::new() }
     }
 
-    /// Ends a client as a crash does. No client of either broker says goodbye when it goes: a member by name
-    /// does not leave its group, a producer does not abort.
+    /// Ends a client as a crash does. No client of either broker says goodbye unasked when it goes: a member does
+    /// not leave its group, a producer does not abort.
     fn kill<T>(&self, client: T) {
         drop(client);
     }

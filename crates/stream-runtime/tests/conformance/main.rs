@@ -57,6 +57,8 @@ conformance![
     groups::offsets_appear_only_with_the_commit,
     groups::a_dead_member_is_evicted_and_its_share_split,
     groups::a_member_that_comes_back_has_a_share_and_the_former_one_none,
+    groups::a_member_that_comes_back_has_its_share_at_once,
+    groups::what_a_member_has_goes_to_others_at_once_when_it_leaves,
     groups::members_are_known_by_name_and_by_what_they_hold,
     groups::whoever_knows_the_last_committer_ends_what_that_one_left_open,
 ];

@@ -34,6 +34,8 @@ enum Fault {
     MembersLiveForEver,
     NobodySaysWhatIsHeld,
     CommittersAreForgotten,
+    NamesAreForgotten,
+    NobodyLeaves,
 }
 
 /// The fault that a check has to notice.
@@ -60,6 +62,8 @@ fn fault_for(check: &str) -> Fault {
         "a_dead_member_is_evicted_and_its_share_split" => Fault::MembersLiveForEver,
         "members_are_known_by_name_and_by_what_they_hold" => Fault::NobodySaysWhatIsHeld,
         "whoever_knows_the_last_committer_ends_what_that_one_left_open" => Fault::CommittersAreForgotten,
+        "a_member_that_comes_back_has_its_share_at_once" => Fault::NamesAreForgotten,
+        "what_a_member_has_goes_to_others_at_once_when_it_leaves" => Fault::NobodyLeaves,
         unknown => panic!("which wrong broker does {unknown} refuse?"),
     }
 }
@@ -125,6 +129,9 @@ impl Broker for Faulty {
         let mut group = group.clone();
         if self.fault == Fault::MembersLiveForEver {
             group.session_timeout = 10 * LONG;
+        }
+        if self.fault == Fault::NamesAreForgotten {
+            group.member = fresh("member");
         }
         Ok(FaultyMembership { inner: self.inner.join(&group)?, fault: self.fault })
     }
@@ -212,6 +219,12 @@ impl Membership for FaultyMembership {
 
     fn commit_outside(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), BrokerError> {
         self.inner.commit_outside(offsets)
+    }
+
+    fn leave(&mut self) {
+        if self.fault != Fault::NobodyLeaves {
+            self.inner.leave();
+        }
     }
 }
 

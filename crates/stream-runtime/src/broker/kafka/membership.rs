@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
@@ -15,8 +15,18 @@ use crate::broker::{BrokerError, GroupSettings, Membership, Rebalance};
 
 /// How long one question for committed offsets may take.
 const OFFSETS: Duration = Duration::from_secs(2);
+/// A member hears of changes in its group by the answers to its heartbeats.
+const SLOWEST_HEARTBEAT: Duration = Duration::from_secs(3);
+/// How long a member tries to say goodbye: whoever has not heard it waits out its session.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Between two looks at whether it has been said.
+const TICK: Duration = Duration::from_millis(10);
 
 /// A group member that never fetches: its partitions stay paused, it only holds them and proves it.
+///
+/// It is a static member (`group.instance.id`): who comes back within its session has its share at once. Of such a
+/// member the client library does not tell when it was expelled in the middle of a rebalance and is let in again as
+/// somebody new, who may prove what another one owns. [`Group`] hears of it from the library's log.
 pub struct KafkaMembership {
     consumer: BaseConsumer<Group>,
     topic: String,
@@ -38,11 +48,15 @@ impl KafkaMembership {
             .set("isolation.level", "read_committed")
             .set("auto.offset.reset", "error");
         let alone = config.clone();
+        let told = told_by(config.get("debug"));
         config
             .set("client.id", &settings.member)
+            .set("group.instance.id", &settings.member)
+            .set("debug", told)
+            .set_log_level(RDKafkaLogLevel::Debug)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", session.to_string())
-            .set("heartbeat.interval.ms", (session / 4).to_string())
+            .set("heartbeat.interval.ms", (session / 4).min(SLOWEST_HEARTBEAT.as_millis()).to_string())
             .set("max.poll.interval.ms", session.max(300_000).to_string());
         let consumer: BaseConsumer<Group> =
             config.create_with_context(Group::default()).map_err(|error| bad_config(&error))?;
@@ -84,7 +98,11 @@ impl Membership for KafkaMembership {
 
     fn poll(&mut self) -> Result<Option<Rebalance>, BrokerError> {
         self.hear()?;
-        Ok(lock(&self.consumer.context().waiting).pop_front())
+        let group = self.consumer.context();
+        if group.is_nobody.load(Ordering::Relaxed) {
+            return Err(BrokerError::Doubt("the group has expelled this member".to_owned()));
+        }
+        Ok(lock(&group.waiting).pop_front())
     }
 
     fn acknowledge(&mut self, rebalance: &Rebalance) -> Result<(), BrokerError> {
@@ -134,15 +152,36 @@ impl Membership for KafkaMembership {
         }
         self.consumer.commit(&list, CommitMode::Sync).map_err(|error| doubt(&error))
     }
+
+    fn leave(&mut self) {
+        let group = self.consumer.context();
+        self.let_go();
+        if group.is_nobody.load(Ordering::Relaxed) || !group.is_somebody.load(Ordering::Relaxed) {
+            return;
+        }
+        // A static member does not say goodbye when it is closed, but when it wants nothing any more.
+        self.consumer.unsubscribe();
+        let begun = Instant::now();
+        while !group.is_nobody.load(Ordering::Relaxed) && begun.elapsed() < GOODBYE {
+            let _ = self.hear();
+            std::thread::sleep(TICK);
+        }
+    }
+}
+
+impl KafkaMembership {
+    /// A rebalance that nobody has answered would keep the client from closing for ever.
+    fn let_go(&self) {
+        self.consumer.context().closing.store(true, Ordering::Relaxed);
+        let nothing = TopicPartitionList::new();
+        let _ = self.consumer.incremental_assign(&nothing);
+        let _ = self.consumer.incremental_unassign(&nothing);
+    }
 }
 
 impl Drop for KafkaMembership {
     fn drop(&mut self) {
-        self.consumer.context().closing.store(true, Ordering::Relaxed);
-        // A rebalance that nobody has answered would keep the client from closing for ever.
-        let nothing = TopicPartitionList::new();
-        let _ = self.consumer.incremental_assign(&nothing);
-        let _ = self.consumer.incremental_unassign(&nothing);
+        self.let_go();
     }
 }
 
@@ -153,11 +192,29 @@ struct Group {
     closing: AtomicBool,
     /// How often the client has called.
     heard: AtomicU64,
+    /// The broker has given this member an id.
+    is_somebody: AtomicBool,
+    /// The id it had is no longer its own.
+    is_nobody: AtomicBool,
+}
+
+impl Group {
+    /// The client has come to another id. The broker gives one to a member that has none, and takes it away for good.
+    fn renamed(&self, former: &str, id: &str) {
+        let is_one = |id: &str| !id.is_empty() && id != "(not-set)";
+        self.is_somebody.fetch_or(is_one(id), Ordering::Relaxed);
+        self.is_nobody.fetch_or(is_one(former), Ordering::Relaxed);
+    }
 }
 
 impl ClientContext for Group {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.heard.fetch_add(1, Ordering::Relaxed);
+        if facility == "MEMBERID"
+            && let Some((former, id)) = renaming(message)
+        {
+            self.renamed(former, id);
+        }
         log(level, facility, message);
     }
 }
@@ -185,6 +242,17 @@ impl ConsumerContext for Group {
     }
 }
 
+/// Former and new id of a member, in the library's words.
+fn renaming(message: &str) -> Option<(&str, &str)> {
+    let (_, ids) = message.split_once("updating member id \"")?;
+    ids.strip_suffix('"')?.split_once("\" -> \"")
+}
+
+/// The library's log of its group, besides what the user asks to see.
+fn told_by(asked: Option<&str>) -> String {
+    asked.map_or_else(|| "cgrp".to_owned(), |asked| format!("{asked},cgrp"))
+}
+
 fn doubt(error: &KafkaError) -> BrokerError {
     BrokerError::Doubt(format!("group member: {error}"))
 }
@@ -193,5 +261,72 @@ fn not_yet(error: &KafkaError) -> BrokerError {
     match error.rdkafka_error_code() {
         Some(code) if is_not_yet(code) => BrokerError::NotYet(error.to_string()),
         _ => BrokerError::Refused(format!("the group's offsets cannot be read: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaApiKey;
+
+    use super::*;
+
+    fn member(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -> KafkaMembership {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let settings = GroupSettings {
+            group: "group".to_owned(),
+            topic: "topic".to_owned(),
+            member: "member".to_owned(),
+            session_timeout: Duration::from_secs(30),
+        };
+        KafkaMembership::join(&config, &settings).unwrap()
+    }
+
+    /// The first answer that is not "nothing".
+    fn heard(member: &mut KafkaMembership) -> Result<Rebalance, BrokerError> {
+        for _ in 0..6_000 {
+            if let Some(rebalance) = member.poll()? {
+                member.acknowledge(&rebalance)?;
+                return Ok(rebalance);
+            }
+            std::thread::sleep(TICK);
+        }
+        panic!("nothing is heard of the group");
+    }
+
+    /// Without a word of the log, the client would tell of one more assignment, of nothing.
+    #[test]
+    fn a_member_that_was_expelled_in_a_rebalance_and_let_in_again_is_in_doubt() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("topic", 2, 1).unwrap();
+        let mut member = member(&cluster);
+        assert_eq!(heard(&mut member).unwrap(), Rebalance::Assigned(vec![0, 1]));
+        let [again, expelled] = [
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+        ];
+        cluster.request_errors(RDKafkaApiKey::JoinGroup, &[expelled]);
+        cluster.request_errors(RDKafkaApiKey::Heartbeat, &[again]);
+        let heard = heard(&mut member);
+        assert!(matches!(heard, Err(BrokerError::Doubt(_))), "{heard:?}");
+        let told = lock(&member.consumer.context().waiting);
+        assert!(!told.iter().any(|rebalance| matches!(rebalance, Rebalance::Lost(_))), "{told:?}");
+    }
+
+    #[test]
+    fn only_who_has_had_an_id_can_lose_it() {
+        let line = |former: &str, id: &str| {
+            format!("[thrd:main]: Group \"a\": updating member id \"{former}\" -> \"{id}\"")
+        };
+        let group = Group::default();
+        let is = || [&group.is_somebody, &group.is_nobody].map(|flag| flag.load(Ordering::Relaxed));
+        group.log(RDKafkaLogLevel::Debug, "MEMBERID", &line("(not-set)", ""));
+        assert_eq!(is(), [false, false]);
+        group.log(RDKafkaLogLevel::Debug, "MEMBERID", &line("", "member-1"));
+        group.log(RDKafkaLogLevel::Debug, "HEARTBEAT", &line("member-1", ""));
+        assert_eq!(is(), [true, false]);
+        group.log(RDKafkaLogLevel::Debug, "MEMBERID", &line("member-1", ""));
+        assert_eq!(is(), [true, true]);
     }
 }

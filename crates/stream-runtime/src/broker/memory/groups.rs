@@ -100,6 +100,12 @@ impl Group {
 }
 
 impl Member {
+    /// What it is to have when it comes back, and what it was to let go of when it went: that is nobody's, as on
+    /// Apache Kafka, until everything is shared out anew.
+    fn after_a_restart(&self) -> (BTreeSet<i32>, BTreeSet<i32>) {
+        (self.share.clone(), &self.held - &self.share)
+    }
+
     fn deadline(&self) -> i64 {
         self.seen.saturating_add(self.session)
     }
@@ -119,14 +125,15 @@ impl State {
             return Err(BrokerError::Refused(why));
         }
         let former = group.members.remove(&settings.member);
-        let share = former.as_ref().map(|former| former.share.clone()).unwrap_or_default();
+        let (share, given_up) = former.as_ref().map(Member::after_a_restart).unwrap_or_default();
         let (held, leaving) = (BTreeSet::new(), BTreeSet::new());
         let member = Member { number, session, seen: now, share, held, leaving };
         group.members.insert(settings.member.clone(), member);
-        // One that comes back to its share changes nothing for the others.
-        if former.is_none_or(|former| former.held != former.share) {
+        // One that comes back changes nothing for the others.
+        if former.is_none() {
             group.share_out(partitions);
         }
+        group.members.values_mut().for_each(|member| member.share.retain(|one| !given_up.contains(one)));
         self.expect(now.saturating_add(session));
         Ok(number)
     }
@@ -157,6 +164,14 @@ impl State {
             member.leaving.remove(partition);
         }
         group.generation += 1;
+    }
+
+    /// A member is none any more.
+    pub(super) fn leave(&mut self, settings: &GroupSettings) {
+        let partitions = self.topics.get(settings.topic.as_str()).map_or(0, Topic::partitions);
+        let Some(group) = self.groups.get_mut(&settings.group) else { return };
+        group.members.remove(&settings.member);
+        group.share_out(partitions);
     }
 
     /// Refuses whoever is no member as of now.

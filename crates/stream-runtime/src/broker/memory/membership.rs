@@ -6,8 +6,8 @@ use super::groups::{MemoryFence, Proof, Standing};
 use super::state::State;
 use crate::broker::{BrokerError, GroupSettings, Membership, Rebalance};
 
-/// A place in a group. It goes like a process that dies: without a word, so the group waits out its session,
-/// as it does for a named member on Apache Kafka.
+/// A place in a group. Unless it has left it goes like a process that dies: without a word, so the group waits out
+/// its session, as it does for a named member on Apache Kafka.
 pub struct MemoryMembership {
     shared: Arc<Shared>,
     settings: GroupSettings,
@@ -115,5 +115,13 @@ impl Membership for MemoryMembership {
             known.extend(offsets.iter().map(|(partition, offset)| ((topic.clone(), *partition), *offset)));
             Ok(())
         })
+    }
+    fn leave(&mut self) {
+        let number = self.number.unwrap_or_default();
+        self.shared.ask(|state| {
+            if matches!(state.standing(&self.settings, number), Standing::Member(_)) {
+                state.leave(&self.settings);
+            }
+        });
     }
 }
