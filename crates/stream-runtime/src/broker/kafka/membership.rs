@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext};
@@ -70,6 +70,10 @@ impl KafkaMembership {
         loop {
             let heard = self.consumer.context().heard.load(Ordering::Relaxed);
             match self.consumer.poll(Duration::ZERO) {
+                // On a slow cluster a member that joins anew is told so of what it had asked before.
+                Some(Err(KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId))) => {
+                    return Err(BrokerError::Doubt("somebody newer has this member's name".to_owned()));
+                }
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                     return Err(BrokerError::Refused(format!("the group member is fenced: {code}")));
                 }
