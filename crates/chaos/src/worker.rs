@@ -35,7 +35,7 @@ pub struct Fate {
     pub transaction: usize,
     /// … once it has taken so many records.
     pub records: usize,
-    /// Guards taken away: `fence`, `offsets`, `replacement`.
+    /// Guards taken away: `fence`, `offsets`, `replacement`, `ending` of the last owner's transaction.
     pub without: String,
 }
 
@@ -211,6 +211,7 @@ pub fn work_if_asked() -> Option<ExitCode> {
         fence: !fate.without.contains("fence"),
         offsets_in_transaction: !fate.without.contains("offsets"),
         replace_producer: !fate.without.contains("replacement"),
+        end_last_owner: !fate.without.contains("ending"),
         ..Guards::default()
     };
     let (transactions, met, applied) = (AtomicUsize::new(1), AtomicBool::new(false), AtomicU64::new(0));

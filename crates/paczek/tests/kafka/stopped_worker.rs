@@ -1,4 +1,5 @@
-//! A worker that stands still while another takes its partitions over, and then goes on.
+//! A worker that stands still while another takes its partitions over, and then goes on. The other one would end its
+//! transaction at once: here it may not, so that only the fence stands between the shop and doubles.
 
 use crate::support::clickstreams;
 use crate::support::cluster::Cluster;
@@ -10,14 +11,14 @@ use paczek::TopicDigest;
 #[test]
 fn a_worker_stopped_inside_a_transaction_and_continued_after_its_replacement_changes_nothing() {
     let Some(file) = clickstreams::ten_days() else { return };
-    let (found, expected) = stop_and_continue(&file, "stopped", "");
+    let (found, expected) = stop_and_continue(&file, "stopped", "ending");
     assert_eq!(found, expected);
 }
 
 #[test]
 fn without_the_fence_it_doubles() {
     let Some(file) = clickstreams::ten_days() else { return };
-    let (found, expected) = stop_and_continue(&file, "unfenced", "fence");
+    let (found, expected) = stop_and_continue(&file, "unfenced", "ending, fence");
     assert!(found.records > expected.records, "without its guard this run must show doubles");
 }
 
@@ -27,7 +28,7 @@ fn stop_and_continue(file: &std::path::Path, name: &str, without: &str) -> (Topi
     let settings = [
         ("TRANSACTIONS__MAX_RECORDS", "400"),
         ("TRANSACTIONS__SESSION_TIMEOUT", "2s"),
-        // Longer than the stop, so that nothing but the fence ends the stopped one's transaction.
+        // Longer than the stop, so that not the broker ends the stopped one's transaction either.
         ("TRANSACTIONS__TIMEOUT", "60s"),
     ];
     let shop = Shop::open(&cluster, name, &settings);
