@@ -134,7 +134,7 @@ pub const ROWS: &[Row] = &[
         tries(1, 1, refusals::stale_directory),
     ),
     row("F-25", Tier::T0, "two processes on one directory", tries(1, 1, refusals::shared_directory)),
-    row("F-26", Tier::T2, "512 MB of memory", How::Not("the bench sets no limit on memory yet")),
+    row("F-26", Tier::T2, "512 MB of memory", tries(1, 0, limits::little_memory)),
     row("F-27", Tier::T0, "clock jumps", How::Tests(CLOCK)),
     row("F-28", Tier::T1, "upgrade with live state", How::Tests(UPGRADE)),
     row("F-29", Tier::T1, "dead letters may not be written", tries(1, 1, limits::no_dead_letters)),

@@ -23,7 +23,7 @@ pub(super) const SOON: [(&str, &str); 2] =
 /// The recovery that F-01 allows, in milliseconds.
 const RECOVERY: u64 = 10_000;
 /// Rows in a second, of which there are still some when a worker ends for the last time.
-const TRICKLE: usize = 1_000;
+const TRICKLE: usize = 200;
 /// Between two looks at the workers.
 const LOOK: Duration = Duration::from_millis(50);
 /// Between two looks at the offsets.
@@ -42,7 +42,7 @@ pub(super) fn random_kills(stage: &mut Stage, number: usize) -> Tried {
     let cluster = stage.cluster(1);
     let shop = stage.shop(&cluster, &[SOON[0], SOON[1], ("TRANSACTIONS__MAX_RECORDS", "300")]);
     let crew = if stage.scale == Scale::Full { &["run", "run", "run"][..] } else { &["run", "run"] };
-    storm(stage, &shop, &input, crew, Storm { seed: number as u64, kills, whole: true })
+    storm(stage, &shop, &input, crew, Storm { seed: number as u64, kills, rows: 1_000, whole: true })
 }
 
 /// One round of the soak: all that is in it is killed over and over, until the input is done.
@@ -52,16 +52,22 @@ pub(super) fn soak(stage: &mut Stage, number: usize) -> Tried {
     let cluster = stage.cluster(1);
     let interval = ("TRANSACTIONS__INTERVAL", "100ms");
     let seed = number as u64 % INPUTS;
-    let kills = u64::MAX;
+    let (kills, rows) = (u64::MAX, 20_000);
     if whole {
         let shop = stage.shop(&cluster, &[SOON[0], SOON[1], interval, ("SOURCES__0__FORMAT", "segment")]);
         let input = stage.segment(&shop, seed, stage.size(100_000, 10_000));
-        return storm(stage, &shop, &input, &["run", "run"], Storm { seed: number as u64, kills, whole });
+        return storm(
+            stage,
+            &shop,
+            &input,
+            &["run", "run"],
+            Storm { seed: number as u64, kills, rows, whole },
+        );
     }
     let shop = stage.shop(&cluster, &[SOON[0], SOON[1], interval]);
     let input = stage.clicks(seed, stage.size(200_000, 20_000));
     let crew = ["ingest", "ingest", "profile-updater", "profile-updater"];
-    storm(stage, &shop, &input, &crew, Storm { seed: number as u64, kills, whole })
+    storm(stage, &shop, &input, &crew, Storm { seed: number as u64, kills, rows, whole })
 }
 
 /// How a run is stormed.
@@ -69,6 +75,8 @@ struct Storm {
     seed: u64,
     /// After so many it is left alone.
     kills: u64,
+    /// Rows in a second.
+    rows: usize,
     /// Whether the recommender runs too.
     whole: bool,
 }
@@ -79,7 +87,7 @@ fn storm(stage: &mut Stage, shop: &Shop, input: &Input, commands: &[&'static str
     let reference = stage.reference(input);
     let bootstrap = stage.cluster(1).bootstrap.clone();
     let began = Instant::now();
-    let feed = Feed::start(shop, &bootstrap, input.records(), 20_000);
+    let feed = Feed::start(shop, &bootstrap, input.records(), storm.rows);
     let mut crew = Crew::start(shop, commands, storm.seed, 30);
     let mut reaper = Reaper::new(commands, !storm.seed);
     let mut progress = Progress::new(shop, storm.whole);

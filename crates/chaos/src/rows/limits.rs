@@ -65,6 +65,60 @@ fn peak(crew: &Crew<'_>) -> u64 {
     crew.workers().map(Worker::peak_memory).max().unwrap_or_default()
 }
 
+/// F-26: 512 MB of memory under full load. A worker needs less, or dies of it as of any other kill.
+pub(super) fn little_memory(stage: &mut Stage, number: usize) -> Tried {
+    let input = stage.clicks(2_600 + number as u64, stage.size(1_000_000, 8_000));
+    let reference = stage.reference(&input);
+    let cluster = stage.cluster(1);
+    let shop = stage.shop(&cluster, &SOON);
+    let mut tried = Tried { events: input.events, faults: 1, ..Tried::default() };
+    let Some(group) = ControlGroup::of(LITTLE_MEMORY) else {
+        tried.holds(false, || "a limit on memory needs the right to make a control group".to_owned());
+        return tried;
+    };
+    Feed::start(&shop, &cluster.bootstrap, input.records(), usize::MAX).finish();
+    let mut crew = Crew::start(&shop, &["run"], number as u64, 0);
+    shop.finish(|| {
+        crew.look();
+        crew.workers().for_each(|worker| group.take(worker.process()));
+    });
+    tried.remark(format!("{} MiB at most", peak(&crew) >> 20));
+    crew.account(u64::MAX, &mut tried);
+    judge(&shop, &reference, &WHOLE, &mut tried);
+    crew.end();
+    tried
+}
+
+/// Bytes of memory of a small machine.
+const LITTLE_MEMORY: u64 = 512 << 20;
+
+/// Processes that share so much memory, files in the cache included (Linux control groups); it goes with this value.
+struct ControlGroup(PathBuf);
+
+impl ControlGroup {
+    fn of(bytes: u64) -> Option<Self> {
+        let versions = [("memory", "memory.limit_in_bytes"), ("", "memory.max")];
+        versions.into_iter().find_map(|(root, limit)| {
+            let name = format!("paczek-chaos-{}", std::process::id());
+            let group = Self(Path::new("/sys/fs/cgroup").join(root).join(name));
+            std::fs::create_dir(&group.0).ok()?;
+            std::fs::write(group.0.join(limit), bytes.to_string()).ok()?;
+            Some(group)
+        })
+    }
+
+    fn take(&self, process: u32) {
+        // Whoever has just ended needs no limit.
+        let _ = std::fs::write(self.0.join("cgroup.procs"), process.to_string());
+    }
+}
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
 /// F-20: the disk under the state is nearly full. Nothing is written meanwhile; when there is room it goes on.
 pub(super) fn nearly_full_disk(stage: &mut Stage, number: usize) -> Tried {
     let events = stage.size(60_000, 6_000);
