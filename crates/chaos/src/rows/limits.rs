@@ -67,7 +67,7 @@ fn peak(crew: &Crew<'_>) -> u64 {
 
 /// F-26: 512 MB of memory under full load. A worker needs less, or dies of it as of any other kill.
 pub(super) fn little_memory(stage: &mut Stage, number: usize) -> Tried {
-    let input = stage.clicks(2_600 + number as u64, stage.size(1_000_000, 8_000));
+    let input = stage.clicks(2_600 + number as u64, stage.size(200_000, 8_000));
     let reference = stage.reference(&input);
     let cluster = stage.cluster(1);
     let shop = stage.shop(&cluster, &SOON);
