@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -34,7 +34,7 @@ pub struct KafkaMembership {
 }
 
 /// The consumer's group metadata, which carries its generation.
-pub struct KafkaFence(pub(super) ConsumerGroupMetadata);
+pub struct KafkaFence(pub(super) Arc<ConsumerGroupMetadata>);
 
 impl KafkaMembership {
     pub(super) fn join(config: &ClientConfig, settings: &GroupSettings) -> Result<Self, BrokerError> {
@@ -139,13 +139,19 @@ impl Membership for KafkaMembership {
 
     fn fence(&mut self) -> Result<KafkaFence, BrokerError> {
         let metadata = self.consumer.group_metadata();
-        metadata.map(KafkaFence).ok_or_else(|| BrokerError::Doubt("not a member of the group".to_owned()))
+        metadata
+            .map(Arc::new)
+            .map(KafkaFence)
+            .ok_or_else(|| BrokerError::Doubt("not a member of the group".to_owned()))
     }
 
     fn no_fence(&mut self) -> Result<KafkaFence, BrokerError> {
         let stranger: BaseConsumer = create(&self.config)?;
         let metadata = stranger.group_metadata();
-        metadata.map(KafkaFence).ok_or_else(|| BrokerError::Doubt("no group metadata".to_owned()))
+        metadata
+            .map(Arc::new)
+            .map(KafkaFence)
+            .ok_or_else(|| BrokerError::Doubt("no group metadata".to_owned()))
     }
 
     fn commit_outside(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), BrokerError> {

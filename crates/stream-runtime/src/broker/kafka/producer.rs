@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -23,7 +24,7 @@ const CALL: Duration = Duration::from_secs(10);
 
 /// A transactional producer whose instance ends with the first doubt about it.
 pub struct KafkaProducer {
-    producer: BaseProducer<Deliveries>,
+    producer: Arc<BaseProducer<Deliveries>>,
     id: String,
     patience: Duration,
 }
@@ -62,7 +63,7 @@ impl KafkaProducer {
             )),
         })?;
         let id = settings.transactional_id.clone();
-        Ok(Self { producer, id, patience: settings.transaction_timeout })
+        Ok(Self { producer: Arc::new(producer), id, patience: settings.transaction_timeout })
     }
 
     /// Takes in what has been acknowledged; where nothing has, waits a moment. The client's own wait would
@@ -71,7 +72,7 @@ impl KafkaProducer {
         let before = self.producer.in_flight_count();
         self.producer.poll(Duration::ZERO);
         if self.producer.in_flight_count() == before {
-            std::thread::sleep(DRAIN_STEP);
+            thread::sleep(DRAIN_STEP);
         }
     }
 
@@ -139,8 +140,9 @@ impl TransactionalProducer for KafkaProducer {
                 .map_err(|error| doubt("offsets", &error))?;
         }
         list.elements().iter_mut().for_each(|offset| offset.set_metadata(&self.id));
-        retried(|| self.producer.send_offsets_to_transaction(&list, &fence.0, CALL))
-            .map_err(|error| doubt("offsets", &error))
+        let (producer, member) = (Arc::clone(&self.producer), Arc::clone(&fence.0));
+        let call = move || retried(|| producer.send_offsets_to_transaction(&list, &member, CALL));
+        answer_within(CALL.min(self.patience), call)?.map_err(|error| doubt("offsets", &error))
     }
 
     fn commit(&mut self) -> Result<Committed, BrokerError> {
@@ -149,6 +151,23 @@ impl TransactionalProducer for KafkaProducer {
         let troubled = self.producer.context().troubled.swap(false, Ordering::Relaxed);
         Ok(if troubled { Committed::ReplaceProducer } else { Committed::Clean })
     }
+}
+
+/// What a call answers, if it does within a limit. The client waits for ever for a coordinator of the group that the
+/// cluster no longer knows (librdkafka's issues 5456 and 5511). Such a call is left to itself with its producer: should
+/// it ever go on, the broker refuses it, since a new producer has the name by then.
+fn answer_within<T: Send + 'static>(
+    limit: Duration,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, BrokerError> {
+    let (tell, told) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        // Nobody may be waiting any more.
+        let _ = tell.send(call());
+    });
+    told.recv_timeout(limit).map_err(|_| {
+        BrokerError::Doubt("the group's coordinator has not taken the offsets in time".to_owned())
+    })
 }
 
 /// Calls again, with the same arguments, as long as the client says that it may.
@@ -211,5 +230,42 @@ impl Deliveries {
             *failure = Some(BrokerError::Refused(format!("{topic} cannot be written: {error}")));
         }
         failure.get_or_insert_with(|| BrokerError::Doubt(format!("a record was not written: {error}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::{MockCluster, MockCoordinator};
+
+    use super::*;
+    use crate::broker::kafka::KafkaMembership;
+    use crate::broker::{GroupSettings, Membership as _};
+
+    #[test]
+    fn a_coordinator_that_is_gone_keeps_nobody_waiting() {
+        let cluster = MockCluster::new(2).unwrap();
+        cluster.create_topic("topic", 1, 1).unwrap();
+        cluster.partition_leader("topic", 0, Some(1)).unwrap();
+        cluster.coordinator(MockCoordinator::Transaction("worker".to_owned()), 1).unwrap();
+        cluster.coordinator(MockCoordinator::Group("group".to_owned()), 2).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let patience = Duration::from_secs(2);
+        let settings =
+            ProducerSettings { transactional_id: "worker".to_owned(), transaction_timeout: patience };
+        let mut producer = KafkaProducer::new(config.clone(), &settings).unwrap();
+        let group = GroupSettings {
+            group: "group".to_owned(),
+            topic: "topic".to_owned(),
+            member: "member".to_owned(),
+            session_timeout: Duration::from_secs(30),
+        };
+        let fence = KafkaMembership::join(&config, &group).unwrap().no_fence().unwrap();
+        producer.begin().unwrap();
+        cluster.broker_down(2).unwrap();
+        let asked = Instant::now();
+        let answer = producer.send_offsets("topic", &BTreeMap::from([(0, 1)]), &fence);
+        assert!(matches!(answer, Err(BrokerError::Doubt(_))), "{answer:?}");
+        assert!(asked.elapsed() < CALL, "{:?}", asked.elapsed());
     }
 }
