@@ -121,6 +121,19 @@ impl KafkaBroker {
         Ok(known.collect())
     }
 
+    /// First offset and end of a partition, as this client sees them.
+    fn watermarks(
+        &self,
+        client: &BaseConsumer,
+        topic: &str,
+        partition: i32,
+    ) -> Result<(i64, i64), BrokerError> {
+        let ask = || client.fetch_watermarks(topic, partition, ANSWER);
+        // Where brokers come and go the client may remember what is true no more, and does not ask by itself.
+        let ask_anew = |_| client.fetch_metadata(Some(topic), ANSWER).and_then(|_| ask());
+        ask().or_else(ask_anew).map_err(|error| self.silent(&error))
+    }
+
     fn config(&self) -> ClientConfig {
         client_config(&self.bootstrap, &self.properties)
     }
@@ -169,15 +182,13 @@ impl Broker for KafkaBroker {
     }
 
     fn extent(&self, topic: &str, partition: i32) -> Result<Extent, BrokerError> {
-        let silent = |error| self.silent(&error);
         // Unasked, the clients' own events would pile up.
         for client in [&self.committed, &self.uncommitted] {
             let _ = client.poll(Duration::ZERO);
         }
         // A reader of committed records is told the last stable offset instead of the end.
-        let (start, stable_end) =
-            self.committed.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
-        let (_, end) = self.uncommitted.fetch_watermarks(topic, partition, ANSWER).map_err(silent)?;
+        let (start, stable_end) = self.watermarks(&self.committed, topic, partition)?;
+        let (_, end) = self.watermarks(&self.uncommitted, topic, partition)?;
         Ok(Extent { start, stable_end, end })
     }
 
@@ -298,6 +309,8 @@ fn is_not_yet(code: RDKafkaErrorCode) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+
     use super::*;
 
     fn refusal(name: &str, value: &str) -> String {
@@ -319,5 +332,16 @@ mod tests {
         for name in RESERVED {
             assert!(refusal(name, "1").contains("is set by Pączek"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_partition_whose_leader_has_changed_tells_its_ends_at_once() {
+        let cluster = MockCluster::new(2).unwrap();
+        cluster.create_topic("topic", 1, 2).unwrap();
+        cluster.partition_leader("topic", 0, Some(1)).unwrap();
+        let broker = KafkaBroker::new(&cluster.bootstrap_servers(), &BTreeMap::new()).unwrap();
+        let before = broker.extent("topic", 0).unwrap();
+        cluster.partition_leader("topic", 0, Some(2)).unwrap();
+        assert_eq!(broker.extent("topic", 0).unwrap(), before);
     }
 }
