@@ -203,6 +203,8 @@ struct Shift<'a, B: Broker, P: Processor> {
     /// Whether the group has said what is owned.
     is_member: bool,
     shares: Shares,
+    /// Whose transactions have been ended since tasks were last opened: theirs are those of all their partitions.
+    ended: BTreeSet<String>,
     tasks: BTreeMap<i32, Task<P>>,
     copies: Copies<'a, B, P>,
     idle: BTreeMap<i32, Idle>,
@@ -264,6 +266,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             owned: BTreeSet::new(),
             is_member: false,
             shares: Shares::joined(given.clock.uptime(), settings.session_timeout),
+            ended: BTreeSet::new(),
             tasks: BTreeMap::new(),
             copies,
             idle: BTreeMap::new(),

@@ -70,6 +70,7 @@ pub(super) fn slow_handler(stage: &mut Stage, number: usize) -> Tried {
     let mut slow = at("SLEEP 315", "OutputsSent");
     slow.transaction = 2;
     let began = Instant::now();
+    let ingest = Worker::start_as("ingest", &shop, "i", &Fate::default());
     let slow = Worker::start_as("profile-updater", &shop, "a", &slow);
     wait("it sleeps", || slow.notes().iter().any(|note| note.starts_with("SLEEP")));
     let other = Worker::start(&shop, "b", &Fate::default());
@@ -77,7 +78,7 @@ pub(super) fn slow_handler(stage: &mut Stage, number: usize) -> Tried {
     shop.finish(|| {});
     live.finish(&shop, &mut tried);
     judge(&shop, &reference, &FRONT, &mut tried);
-    drop((slow, other));
+    drop((ingest, slow, other));
     tried
 }
 

@@ -7,7 +7,7 @@ mod producer;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -25,6 +25,8 @@ use crate::StartFrom;
 
 /// How long a question to the broker may take.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long one to the leader that is remembered may take.
+const KNOWN_LEADER: Duration = Duration::from_secs(2);
 
 /// Properties the runtime rests on: they are not the user's to set.
 const RESERVED: &[&str] = &[
@@ -64,6 +66,8 @@ pub struct KafkaBroker {
     committed: BaseConsumer,
     /// Sees the ends of open transactions too.
     uncommitted: BaseConsumer,
+    /// By group, who looks on at its offsets: to make one takes longer than to ask it.
+    onlookers: Mutex<BTreeMap<String, Arc<BaseConsumer>>>,
 }
 
 impl KafkaBroker {
@@ -85,6 +89,7 @@ impl KafkaBroker {
         Ok(Self {
             committed: reading("read_committed")?,
             uncommitted: reading("read_uncommitted")?,
+            onlookers: Mutex::default(),
             bootstrap: bootstrap.to_owned(),
             properties: properties.clone(),
         })
@@ -105,20 +110,32 @@ impl KafkaBroker {
     /// # Errors
     /// When no broker answers.
     pub fn group_offsets(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, BrokerError> {
-        let mut config = self.config();
-        // An onlooker does not wait for open transactions.
-        config.set("group.id", group).set("isolation.level", "read_uncommitted");
-        let consumer: BaseConsumer = create(&config)?;
         let mut partitions = TopicPartitionList::new();
         for partition in 0..self.partitions(topic)?.unwrap_or(0) {
             partitions.add_partition(topic, partition);
         }
-        let offsets = consumer.committed_offsets(partitions, ANSWER).map_err(|error| self.silent(&error))?;
+        let onlooker = self.onlooker(group)?;
+        let offsets = onlooker.committed_offsets(partitions, ANSWER).map_err(|error| self.silent(&error))?;
         let known = offsets.elements().into_iter().filter_map(|element| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
             _ => None,
         });
         Ok(known.collect())
+    }
+
+    /// Asks for a group's offsets without being a member, and does not wait for open transactions.
+    fn onlooker(&self, group: &str) -> Result<Arc<BaseConsumer>, BrokerError> {
+        let mut onlookers = lock(&self.onlookers);
+        if let Some(known) = onlookers.get(group) {
+            // Unasked, the client's own events would pile up.
+            let _ = known.poll(Duration::ZERO);
+            return Ok(Arc::clone(known));
+        }
+        let mut config = self.config();
+        config.set("group.id", group).set("isolation.level", "read_uncommitted");
+        let made: Arc<BaseConsumer> = Arc::new(create(&config)?);
+        onlookers.insert(group.to_owned(), Arc::clone(&made));
+        Ok(made)
     }
 
     /// First offset and end of a partition, as this client sees them.
@@ -128,10 +145,10 @@ impl KafkaBroker {
         topic: &str,
         partition: i32,
     ) -> Result<(i64, i64), BrokerError> {
-        let ask = || client.fetch_watermarks(topic, partition, ANSWER);
-        // Where brokers come and go the client may remember what is true no more, and does not ask by itself.
-        let ask_anew = |_| client.fetch_metadata(Some(topic), ANSWER).and_then(|_| ask());
-        ask().or_else(ask_anew).map_err(|error| self.silent(&error))
+        let ask = |limit| client.fetch_watermarks(topic, partition, limit);
+        // Where brokers come and go the client may wait for one that leads no more, and does not ask by itself.
+        let ask_anew = |_| client.fetch_metadata(Some(topic), ANSWER).and_then(|_| ask(ANSWER));
+        ask(KNOWN_LEADER).or_else(ask_anew).map_err(|error| self.silent(&error))
     }
 
     fn config(&self) -> ClientConfig {
@@ -202,7 +219,7 @@ impl Broker for KafkaBroker {
         topic: &str,
         partition: i32,
     ) -> Result<Option<String>, BrokerError> {
-        group::last_committer(self.config(), group, topic, partition)
+        group::last_committer(&*self.onlooker(group)?, topic, partition)
     }
 
     fn start_offset(&self, topic: &str, partition: i32, from: StartFrom) -> Result<i64, BrokerError> {

@@ -23,6 +23,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     pub(super) fn open_tasks(&mut self) -> Result<(), RuntimeError> {
         let closed: Vec<i32> =
             self.owned.iter().filter(|partition| !self.tasks.contains_key(partition)).copied().collect();
+        self.ended.clear();
         for partition in closed {
             if self.given.health.is_held() {
                 break;
@@ -135,12 +136,15 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
 
     /// Ends at once what the last owner left open if it is no member any more. Who opens the partition may not have
     /// to wait for it, where only outputs are open, but whoever reads those has.
-    fn end_gone_owner(&self, partition: i32, copy: &Restore) {
+    fn end_gone_owner(&mut self, partition: i32, copy: &Restore) {
         let settings = self.given.settings;
-        let Some(owner) = self.last_owner(partition, copy) else { return };
+        let known = self.last_owner(partition, copy);
+        let Some(owner) = known.filter(|owner| !self.ended.contains(owner)) else { return };
         let members = self.given.broker.members(&settings.group, &self.input);
-        if members.is_ok_and(|members| !members.contains_key(&owner)) {
-            let _ = self.end_transaction_of(owner, partition);
+        if members.is_ok_and(|members| !members.contains_key(&owner))
+            && self.end_transaction_of(owner.clone(), partition)
+        {
+            self.ended.insert(owner);
         }
     }
 

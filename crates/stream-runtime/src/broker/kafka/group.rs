@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::create;
 use crate::broker::BrokerError;
 
 /// How long a question may take. A worker asks between two transactions, so it is short.
@@ -37,17 +35,13 @@ pub(super) fn members(
 }
 
 pub(super) fn last_committer(
-    mut config: ClientConfig,
-    group: &str,
+    onlooker: &BaseConsumer,
     topic: &str,
     partition: i32,
 ) -> Result<Option<String>, BrokerError> {
-    // An onlooker does not wait for open transactions.
-    config.set("group.id", group).set("isolation.level", "read_uncommitted");
-    let consumer: BaseConsumer = create(&config)?;
     let mut wanted = TopicPartitionList::new();
     wanted.add_partition(topic, partition);
-    let found = consumer.committed_offsets(wanted, ANSWER).map_err(|error| silent(&error))?;
+    let found = onlooker.committed_offsets(wanted, ANSWER).map_err(|error| silent(&error))?;
     let Some(element) = found.find_partition(topic, partition) else { return Ok(None) };
     // The client library panics where it is not UTF-8.
     let metadata = std::panic::catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned()));

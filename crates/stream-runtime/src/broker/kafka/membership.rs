@@ -15,8 +15,9 @@ use crate::broker::{BrokerError, GroupSettings, Membership, Rebalance};
 
 /// How long one question for committed offsets may take.
 const OFFSETS: Duration = Duration::from_secs(2);
-/// A member hears of changes in its group by the answers to its heartbeats.
-const SLOWEST_HEARTBEAT: Duration = Duration::from_secs(3);
+/// Heartbeats in a session: a member hears of changes in its group by the answers to them, so a take-over waits for one.
+const HEARTBEATS: u128 = 12;
+const SLOWEST_HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a member tries to say goodbye: whoever has not heard it waits out its session.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Between two looks at whether it has been said.
@@ -56,7 +57,10 @@ impl KafkaMembership {
             .set_log_level(RDKafkaLogLevel::Debug)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", session.to_string())
-            .set("heartbeat.interval.ms", (session / 4).min(SLOWEST_HEARTBEAT.as_millis()).to_string())
+            .set(
+                "heartbeat.interval.ms",
+                (session / HEARTBEATS).min(SLOWEST_HEARTBEAT.as_millis()).to_string(),
+            )
             .set("max.poll.interval.ms", session.max(300_000).to_string());
         let consumer: BaseConsumer<Group> =
             config.create_with_context(Group::default()).map_err(|error| bad_config(&error))?;
