@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{bad_config, create, is_not_yet, is_permanent, lock, log};
+use super::{answer_within, bad_config, create, is_not_yet, is_permanent, lock, log};
 use crate::broker::{BrokerError, GroupSettings, Membership, Rebalance};
 
 /// How long one question for committed offsets may take.
@@ -29,7 +30,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// member the client library does not tell when it was expelled in the middle of a rebalance and is let in again as
 /// somebody new, who may prove what another one owns. [`Group`] hears of it from the library's log.
 pub struct KafkaMembership {
-    consumer: BaseConsumer<Group>,
+    consumer: Client,
     topic: String,
     config: ClientConfig,
 }
@@ -65,7 +66,7 @@ impl KafkaMembership {
         let consumer: BaseConsumer<Group> =
             config.create_with_context(Group::default()).map_err(|error| bad_config(&error))?;
         consumer.subscribe(&[&settings.topic]).map_err(|error| BrokerError::Refused(error.to_string()))?;
-        Ok(Self { consumer, topic: settings.topic.clone(), config: alone })
+        Ok(Self { consumer: Client(Some(consumer)), topic: settings.topic.clone(), config: alone })
     }
 
     /// Hears all there is to hear. The client answers "nothing" also when it has only called one of [`Group`]'s
@@ -196,6 +197,27 @@ impl KafkaMembership {
 impl Drop for KafkaMembership {
     fn drop(&mut self) {
         self.let_go();
+    }
+}
+
+/// A client that may never come to its end: where a rebalance is told of while it closes, the answer to that can
+/// get lost inside the library, which then waits for it for ever. Its successor, of the same name, fences it.
+struct Client(Option<BaseConsumer<Group>>);
+
+impl Deref for Client {
+    type Target = BaseConsumer<Group>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        if answer_within(GOODBYE, || None, move || drop(client)).is_none() {
+            tracing::warn!("a group member does not end; it is left behind");
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{KafkaFence, bad_config, is_permanent, lock};
+use super::{KafkaFence, answer_within, bad_config, is_permanent, lock};
 use crate::Output;
 use crate::broker::{BrokerError, Committed, ProducerSettings, TransactionalProducer};
 
@@ -24,8 +23,6 @@ const MESSAGE_BYTES: &str = "4194304";
 const CALL: Duration = Duration::from_secs(10);
 /// How long it is still waited for once a connection broke: its producer will be replaced in any case.
 const IN_TROUBLE: Duration = Duration::from_secs(2);
-/// Between two looks at whether one did.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A transactional producer whose instance ends with the first doubt about it.
 pub struct KafkaProducer {
@@ -147,8 +144,12 @@ impl TransactionalProducer for KafkaProducer {
         list.elements().iter_mut().for_each(|offset| offset.set_metadata(&self.id));
         let (producer, member) = (Arc::clone(&self.producer), Arc::clone(&fence.0));
         let call = move || retried(|| producer.send_offsets_to_transaction(&list, &member, CALL));
-        let troubled = || self.producer.context().troubled.load(Ordering::Relaxed);
-        answer_within(CALL.min(self.patience), troubled, call)?.map_err(|error| doubt("offsets", &error))
+        let troubled = || self.producer.context().troubled.load(Ordering::Relaxed).then_some(IN_TROUBLE);
+        // The client waits for ever for a coordinator of the group that the cluster no longer knows (librdkafka's issues
+        // 5456 and 5511). Should such a call ever go on, the broker refuses it: a new producer has the name by then.
+        let answer = answer_within(CALL.min(self.patience), troubled, call);
+        let why = "the group's coordinator has not taken the offsets in time";
+        answer.ok_or_else(|| BrokerError::Doubt(why.to_owned()))?.map_err(|error| doubt("offsets", &error))
     }
 
     fn commit(&mut self) -> Result<Committed, BrokerError> {
@@ -156,35 +157,6 @@ impl TransactionalProducer for KafkaProducer {
         self.producer.poll(Duration::ZERO);
         let troubled = self.producer.context().troubled.swap(false, Ordering::Relaxed);
         Ok(if troubled { Committed::ReplaceProducer } else { Committed::Clean })
-    }
-}
-
-/// What a call answers, if it does in time. The client waits for ever for a coordinator of the group that the cluster
-/// no longer knows (librdkafka's issues 5456 and 5511). Such a call is left to itself with its producer: should it ever
-/// go on, the broker refuses it, since a new producer has the name by then.
-fn answer_within<T: Send + 'static>(
-    limit: Duration,
-    troubled: impl Fn() -> bool,
-    call: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, BrokerError> {
-    let (tell, told) = mpsc::sync_channel(1);
-    thread::spawn(move || {
-        // Nobody may be waiting any more.
-        let _ = tell.send(call());
-    });
-    let mut deadline = Instant::now() + limit;
-    loop {
-        match told.recv_timeout(LOOK) {
-            Ok(answer) => return Ok(answer),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
-            Err(_) => {
-                let why = "the group's coordinator has not taken the offsets in time";
-                return Err(BrokerError::Doubt(why.to_owned()));
-            }
-        }
-        if troubled() {
-            deadline = deadline.min(Instant::now() + IN_TROUBLE);
-        }
     }
 }
 
