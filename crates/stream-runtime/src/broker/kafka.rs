@@ -7,10 +7,8 @@ mod producer;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -29,8 +27,6 @@ use crate::StartFrom;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long one to the leader that is remembered may take.
 const KNOWN_LEADER: Duration = Duration::from_secs(2);
-/// Between two looks at whether a call is to hurry.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Properties the runtime rests on: they are not the user's to set.
 const RESERVED: &[&str] = &[
@@ -275,31 +271,6 @@ fn client_config(bootstrap: &str, properties: &BTreeMap<String, String>) -> Clie
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a call answers, if it does in time; less of that is left once `hurry` says so. One that does not answer is left
-/// to itself with all that it holds: some of the client's calls never come back.
-fn answer_within<T: Send + 'static>(
-    limit: Duration,
-    hurry: impl Fn() -> Option<Duration>,
-    call: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (tell, told) = mpsc::sync_channel(1);
-    thread::spawn(move || {
-        // Nobody may be waiting any more.
-        let _ = tell.send(call());
-    });
-    let mut deadline = Instant::now() + limit;
-    loop {
-        match told.recv_timeout(LOOK) {
-            Ok(answer) => return Some(answer),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
-            Err(_) => return None,
-        }
-        if let Some(left) = hurry() {
-            deadline = deadline.min(Instant::now() + left);
-        }
-    }
 }
 
 fn create<T: rdkafka::config::FromClientConfig>(config: &ClientConfig) -> Result<T, BrokerError> {

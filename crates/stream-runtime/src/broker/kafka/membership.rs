@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{answer_within, bad_config, create, is_not_yet, is_permanent, lock, log};
+use super::{bad_config, create, is_not_yet, is_permanent, lock, log};
 use crate::broker::{BrokerError, GroupSettings, Membership, Rebalance};
 
 /// How long one question for committed offsets may take.
@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// member the client library does not tell when it was expelled in the middle of a rebalance and is let in again as
 /// somebody new, who may prove what another one owns. [`Group`] hears of it from the library's log.
 pub struct KafkaMembership {
-    consumer: Client,
+    consumer: Arc<BaseConsumer<Group>>,
     topic: String,
     config: ClientConfig,
 }
@@ -66,7 +66,7 @@ impl KafkaMembership {
         let consumer: BaseConsumer<Group> =
             config.create_with_context(Group::default()).map_err(|error| bad_config(&error))?;
         consumer.subscribe(&[&settings.topic]).map_err(|error| BrokerError::Refused(error.to_string()))?;
-        Ok(Self { consumer: Client(Some(consumer)), topic: settings.topic.clone(), config: alone })
+        Ok(Self { consumer: Arc::new(consumer), topic: settings.topic.clone(), config: alone })
     }
 
     /// Hears all there is to hear. The client answers "nothing" also when it has only called one of [`Group`]'s
@@ -115,6 +115,7 @@ impl Membership for KafkaMembership {
     }
 
     fn acknowledge(&mut self, rebalance: &Rebalance) -> Result<(), BrokerError> {
+        *lock(&self.consumer.context().unanswered) = None;
         match rebalance {
             Rebalance::Assigned(partitions) => {
                 let list = self.list(partitions, Offset::End)?;
@@ -179,45 +180,38 @@ impl Membership for KafkaMembership {
         let begun = Instant::now();
         while !group.is_nobody.load(Ordering::Relaxed) && begun.elapsed() < GOODBYE {
             let _ = self.hear();
-            std::thread::sleep(TICK);
+            thread::sleep(TICK);
         }
     }
 }
 
 impl KafkaMembership {
-    /// A rebalance that nobody has answered would keep the client from closing for ever.
+    /// A rebalance that has been told of and not answered would keep the client from closing for ever. What it still
+    /// has to tell of is answered when it is told, and now: in a client that closes an answer can get lost.
     fn let_go(&self) {
-        self.consumer.context().closing.store(true, Ordering::Relaxed);
-        let nothing = TopicPartitionList::new();
-        let _ = self.consumer.incremental_assign(&nothing);
-        let _ = self.consumer.incremental_unassign(&nothing);
+        let group = self.consumer.context();
+        group.closing.store(true, Ordering::Relaxed);
+        let (unanswered, nothing) = (lock(&group.unanswered).take(), TopicPartitionList::new());
+        let _ = match unanswered {
+            Some(Asked::Assign) => self.consumer.incremental_assign(&nothing),
+            Some(Asked::Unassign) => self.consumer.incremental_unassign(&nothing),
+            None => Ok(()),
+        };
+        let _ = self.hear();
     }
 }
 
 impl Drop for KafkaMembership {
+    /// Nobody waits for the client's end. Where a rebalance is told of while it closes, the answer to that can get lost
+    /// inside the library, which then waits for it for ever; whoever has the name next fences it.
     fn drop(&mut self) {
         self.let_go();
-    }
-}
-
-/// A client that may never come to its end: where a rebalance is told of while it closes, the answer to that can
-/// get lost inside the library, which then waits for it for ever. Its successor, of the same name, fences it.
-struct Client(Option<BaseConsumer<Group>>);
-
-impl Deref for Client {
-    type Target = BaseConsumer<Group>;
-
-    fn deref(&self) -> &Self::Target {
-        self.0.as_ref().expect("it is there until it is dropped")
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        let client = self.0.take();
-        if answer_within(GOODBYE, || None, move || drop(client)).is_none() {
-            tracing::warn!("a group member does not end; it is left behind");
-        }
+        let client = Arc::clone(&self.consumer);
+        thread::spawn(move || {
+            while Arc::strong_count(&client) > 1 {
+                thread::sleep(TICK);
+            }
+        });
     }
 }
 
@@ -225,6 +219,8 @@ impl Drop for Client {
 #[derive(Default)]
 struct Group {
     waiting: Mutex<VecDeque<Rebalance>>,
+    /// What the client waits for an answer to.
+    unanswered: Mutex<Option<Asked>>,
     closing: AtomicBool,
     /// How often the client has called.
     heard: AtomicU64,
@@ -232,6 +228,13 @@ struct Group {
     is_somebody: AtomicBool,
     /// The id it had is no longer its own.
     is_nobody: AtomicBool,
+}
+
+/// What a client that shares partitions out wants to be called next.
+#[derive(Clone, Copy)]
+enum Asked {
+    Assign,
+    Unassign,
 }
 
 impl Group {
@@ -268,6 +271,7 @@ impl ConsumerContext for Group {
             };
             return;
         }
+        *lock(&self.unanswered) = Some(if revoking { Asked::Unassign } else { Asked::Assign });
         let partitions = list.elements().iter().map(|element| element.partition()).collect();
         let rebalance = match (revoking, revoking && consumer.assignment_lost()) {
             (false, _) => Rebalance::Assigned(partitions),
@@ -326,7 +330,7 @@ mod tests {
                 member.acknowledge(&rebalance)?;
                 return Ok(rebalance);
             }
-            std::thread::sleep(TICK);
+            thread::sleep(TICK);
         }
         panic!("nothing is heard of the group");
     }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{KafkaFence, answer_within, bad_config, is_permanent, lock};
+use super::{KafkaFence, bad_config, is_permanent, lock};
 use crate::Output;
 use crate::broker::{BrokerError, Committed, ProducerSettings, TransactionalProducer};
 
@@ -23,6 +24,8 @@ const MESSAGE_BYTES: &str = "4194304";
 const CALL: Duration = Duration::from_secs(10);
 /// How long it is still waited for once a connection broke: its producer will be replaced in any case.
 const IN_TROUBLE: Duration = Duration::from_secs(2);
+/// Between two looks at whether one did.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A transactional producer whose instance ends with the first doubt about it.
 pub struct KafkaProducer {
@@ -157,6 +160,31 @@ impl TransactionalProducer for KafkaProducer {
         self.producer.poll(Duration::ZERO);
         let troubled = self.producer.context().troubled.swap(false, Ordering::Relaxed);
         Ok(if troubled { Committed::ReplaceProducer } else { Committed::Clean })
+    }
+}
+
+/// What a call answers, if it does in time; less of that is left once `hurry` says so. One that does not answer is left
+/// to itself with all that it holds: some of the client's calls never come back.
+fn answer_within<T: Send + 'static>(
+    limit: Duration,
+    hurry: impl Fn() -> Option<Duration>,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (tell, told) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        // Nobody may be waiting any more.
+        let _ = tell.send(call());
+    });
+    let mut deadline = Instant::now() + limit;
+    loop {
+        match told.recv_timeout(LOOK) {
+            Ok(answer) => return Some(answer),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+            Err(_) => return None,
+        }
+        if let Some(left) = hurry() {
+            deadline = deadline.min(Instant::now() + left);
+        }
     }
 }
 
