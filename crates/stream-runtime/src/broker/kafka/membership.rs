@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(10);
 ///
 /// It is a static member (`group.instance.id`): who comes back within its session has its share at once. Of such a
 /// member the client library does not tell when it was expelled in the middle of a rebalance and is let in again as
-/// somebody new, who may prove what another one owns. [`Group`] hears of it from the library's log.
+/// somebody new, who may prove what another one owns. `Group` hears of it from the library's log.
 pub struct KafkaMembership {
     consumer: Arc<BaseConsumer<Group>>,
     topic: String,
