@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,8 +22,10 @@ const BUILDING: Duration = Duration::from_secs(1_200);
 const SILENT: Duration = Duration::from_secs(120);
 /// How long a recovery may take.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Before each kill the machine comes to rest.
-const REST: Duration = Duration::from_secs(5);
+/// Before each kill every partition has spoken without a pause for so long, and what was written lies on the disk.
+const REST: Duration = Duration::from_secs(10);
+/// How long it may take until the machine comes to rest.
+const UNREST: Duration = Duration::from_secs(300);
 /// A second instance has so long to take its share and to follow the rest.
 const SETTLING: Duration = Duration::from_secs(40);
 
@@ -90,6 +93,7 @@ impl Field<'_> {
         runs.push(self.told("restart without its disk", seconds));
         let other = self.start("two")?;
         thread::sleep(SETTLING);
+        self.rest()?;
         let killed = Instant::now();
         self.watch.begin(killed);
         instance.kill()?;
@@ -100,7 +104,7 @@ impl Field<'_> {
     }
 
     fn restart(&self, instance: Instance, what: &str, wiped: bool) -> anyhow::Result<(f64, Instance)> {
-        thread::sleep(REST);
+        self.rest()?;
         let killed = Instant::now();
         self.watch.begin(killed);
         instance.kill()?;
@@ -110,6 +114,11 @@ impl Field<'_> {
         let instance = self.start("one")?;
         let recovered = self.watch.recovered(killed, PATIENCE).with_context(|| what.to_owned())?;
         Ok((recovered.as_secs_f64(), instance))
+    }
+
+    fn rest(&self) -> anyhow::Result<()> {
+        ensure!(Command::new("sync").status()?.success(), "what was written does not reach the disk");
+        self.watch.rest(REST, UNREST)
     }
 
     fn start(&self, instance: &str) -> anyhow::Result<Instance> {

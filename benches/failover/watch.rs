@@ -81,6 +81,22 @@ impl Watch {
         }
     }
 
+    /// Waits until no partition has been silent for so long.
+    pub(crate) fn rest(&self, rest: Duration, patience: Duration) -> anyhow::Result<()> {
+        let (begun, mut since) = (Instant::now(), Instant::now());
+        self.begin(since);
+        while since.elapsed() < rest {
+            ensure!(begun.elapsed() < patience, "not every partition speaks on for {rest:?}");
+            std::thread::sleep(Duration::from_millis(20));
+            let voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if voices.values().any(|voice| voice.longest.max(voice.last.elapsed()) >= SILENCE) {
+                since = Instant::now();
+                self.begin(since);
+            }
+        }
+        Ok(())
+    }
+
     fn hear(&self, partition: i32, now: Instant) {
         let mut voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
         let voice =
