@@ -93,10 +93,7 @@ impl Field<'_> {
         runs.push(self.told("restart without its disk", seconds));
         let other = self.start("two")?;
         thread::sleep(SETTLING);
-        self.rest()?;
-        let killed = Instant::now();
-        self.watch.begin(killed);
-        instance.kill()?;
+        let killed = self.kill(instance)?;
         let seconds = self.watch.recovered(killed, PATIENCE).context("take-over")?.as_secs_f64();
         runs.push(self.told("take-over by another instance", seconds));
         other.kill()?;
@@ -104,10 +101,7 @@ impl Field<'_> {
     }
 
     fn restart(&self, instance: Instance, what: &str, wiped: bool) -> anyhow::Result<(f64, Instance)> {
-        self.rest()?;
-        let killed = Instant::now();
-        self.watch.begin(killed);
-        instance.kill()?;
+        let killed = self.kill(instance)?;
         if wiped {
             std::fs::remove_dir_all(state(self.folder, "one"))?;
         }
@@ -116,9 +110,14 @@ impl Field<'_> {
         Ok((recovered.as_secs_f64(), instance))
     }
 
-    fn rest(&self) -> anyhow::Result<()> {
+    /// Kills an instance at rest; when that was.
+    fn kill(&self, instance: Instance) -> anyhow::Result<Instant> {
         ensure!(Command::new("sync").status()?.success(), "what was written does not reach the disk");
-        self.watch.rest(REST, UNREST)
+        self.watch.rest(REST, UNREST)?;
+        let killed = Instant::now();
+        self.watch.begin(killed);
+        instance.kill()?;
+        Ok(killed)
     }
 
     fn start(&self, instance: &str) -> anyhow::Result<Instance> {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -57,7 +57,7 @@ impl Watch {
 
     /// Forgets the silences before this moment.
     pub(crate) fn begin(&self, now: Instant) {
-        let mut voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut voices = self.voices();
         *voices = (0..PARTITIONS)
             .map(|partition| (partition, Voice { last: now, longest: Duration::ZERO, ended: now }))
             .collect();
@@ -69,7 +69,7 @@ impl Watch {
         loop {
             ensure!(killed.elapsed() < patience, "not every partition spoke again within {patience:?}");
             std::thread::sleep(Duration::from_millis(20));
-            let voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let voices = self.voices().clone();
             let silent = voices.values().filter(|voice| voice.longest >= SILENCE);
             let last = silent.map(|voice| voice.ended).max();
             if voices.values().any(|voice| voice.last.elapsed() > FLOWS) || last.is_none() {
@@ -88,7 +88,7 @@ impl Watch {
         while since.elapsed() < rest {
             ensure!(begun.elapsed() < patience, "not every partition speaks on for {rest:?}");
             std::thread::sleep(Duration::from_millis(20));
-            let voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let voices = self.voices().clone();
             if voices.values().any(|voice| voice.longest.max(voice.last.elapsed()) >= SILENCE) {
                 since = Instant::now();
                 self.begin(since);
@@ -97,8 +97,12 @@ impl Watch {
         Ok(())
     }
 
+    fn voices(&self) -> MutexGuard<'_, BTreeMap<i32, Voice>> {
+        self.silences.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn hear(&self, partition: i32, now: Instant) {
-        let mut voices = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut voices = self.voices();
         let voice =
             voices.entry(partition).or_insert(Voice { last: now, longest: Duration::ZERO, ended: now });
         let silence = now - voice.last;

@@ -52,22 +52,16 @@ pub(super) fn soak(stage: &mut Stage, number: usize) -> Tried {
     let cluster = stage.cluster(1);
     let interval = ("TRANSACTIONS__INTERVAL", "100ms");
     let seed = number as u64 % INPUTS;
-    let (kills, rows) = (u64::MAX, 20_000);
+    let until_done = Storm { seed: number as u64, kills: u64::MAX, rows: 20_000, whole };
     if whole {
         let shop = stage.shop(&cluster, &[SOON[0], SOON[1], interval, ("SOURCES__0__FORMAT", "segment")]);
         let input = stage.segment(&shop, seed, stage.size(100_000, 10_000));
-        return storm(
-            stage,
-            &shop,
-            &input,
-            &["run", "run"],
-            Storm { seed: number as u64, kills, rows, whole },
-        );
+        return storm(stage, &shop, &input, &["run", "run"], until_done);
     }
     let shop = stage.shop(&cluster, &[SOON[0], SOON[1], interval]);
     let input = stage.clicks(seed, stage.size(200_000, 20_000));
     let crew = ["ingest", "ingest", "profile-updater", "profile-updater"];
-    storm(stage, &shop, &input, &crew, Storm { seed: number as u64, kills, rows, whole })
+    storm(stage, &shop, &input, &crew, until_done)
 }
 
 /// How a run is stormed.

@@ -144,20 +144,12 @@ impl Membership for KafkaMembership {
     }
 
     fn fence(&mut self) -> Result<KafkaFence, BrokerError> {
-        let metadata = self.consumer.group_metadata();
-        metadata
-            .map(Arc::new)
-            .map(KafkaFence)
-            .ok_or_else(|| BrokerError::Doubt("not a member of the group".to_owned()))
+        fence_of(&self.consumer, "not a member of the group")
     }
 
     fn no_fence(&mut self) -> Result<KafkaFence, BrokerError> {
         let stranger: BaseConsumer = create(&self.config)?;
-        let metadata = stranger.group_metadata();
-        metadata
-            .map(Arc::new)
-            .map(KafkaFence)
-            .ok_or_else(|| BrokerError::Doubt("no group metadata".to_owned()))
+        fence_of(&stranger, "no group metadata")
     }
 
     fn commit_outside(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), BrokerError> {
@@ -282,6 +274,14 @@ impl ConsumerContext for Group {
     }
 }
 
+fn fence_of<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    otherwise: &str,
+) -> Result<KafkaFence, BrokerError> {
+    let metadata = client.group_metadata().ok_or_else(|| BrokerError::Doubt(otherwise.to_owned()))?;
+    Ok(KafkaFence(Arc::new(metadata)))
+}
+
 /// Former and new id of a member, in the library's words.
 fn renaming(message: &str) -> Option<(&str, &str)> {
     let (_, ids) = message.split_once("updating member id \"")?;
@@ -305,13 +305,15 @@ fn not_yet(error: &KafkaError) -> BrokerError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rdkafka::mocking::MockCluster;
     use rdkafka::types::RDKafkaApiKey;
 
     use super::*;
 
-    fn member(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -> KafkaMembership {
+    pub(in crate::broker::kafka) fn member(
+        cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>,
+    ) -> KafkaMembership {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", cluster.bootstrap_servers());
         let settings = GroupSettings {

@@ -147,7 +147,7 @@ impl TransactionalProducer for KafkaProducer {
         list.elements().iter_mut().for_each(|offset| offset.set_metadata(&self.id));
         let (producer, member) = (Arc::clone(&self.producer), Arc::clone(&fence.0));
         let call = move || retried(|| producer.send_offsets_to_transaction(&list, &member, CALL));
-        let troubled = || self.producer.context().troubled.load(Ordering::Relaxed).then_some(IN_TROUBLE);
+        let troubled = || self.producer.context().troubled.load(Ordering::Relaxed);
         // The client waits for ever for a coordinator of the group that the cluster no longer knows (librdkafka's issues
         // 5456 and 5511). Should such a call ever go on, the broker refuses it: a new producer has the name by then.
         let answer = answer_within(CALL.min(self.patience), troubled, call);
@@ -163,11 +163,11 @@ impl TransactionalProducer for KafkaProducer {
     }
 }
 
-/// What a call answers, if it does in time; less of that is left once `hurry` says so. One that does not answer is left
+/// What a call answers, if it does in time; little of that is left once there is trouble. One that does not answer is left
 /// to itself with all that it holds: some of the client's calls never come back.
 fn answer_within<T: Send + 'static>(
     limit: Duration,
-    hurry: impl Fn() -> Option<Duration>,
+    troubled: impl Fn() -> bool,
     call: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (tell, told) = mpsc::sync_channel(1);
@@ -182,8 +182,8 @@ fn answer_within<T: Send + 'static>(
             Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
             Err(_) => return None,
         }
-        if let Some(left) = hurry() {
-            deadline = deadline.min(Instant::now() + left);
+        if troubled() {
+            deadline = deadline.min(Instant::now() + IN_TROUBLE);
         }
     }
 }
@@ -256,8 +256,8 @@ mod tests {
     use rdkafka::mocking::{MockCluster, MockCoordinator};
 
     use super::*;
-    use crate::broker::kafka::KafkaMembership;
-    use crate::broker::{GroupSettings, Membership as _};
+    use crate::broker::Membership as _;
+    use crate::broker::kafka::membership::tests::member;
 
     #[test]
     fn a_coordinator_that_is_gone_keeps_nobody_waiting() {
@@ -271,14 +271,8 @@ mod tests {
         let patience = Duration::from_secs(2);
         let settings =
             ProducerSettings { transactional_id: "worker".to_owned(), transaction_timeout: patience };
-        let mut producer = KafkaProducer::new(config.clone(), &settings).unwrap();
-        let group = GroupSettings {
-            group: "group".to_owned(),
-            topic: "topic".to_owned(),
-            member: "member".to_owned(),
-            session_timeout: Duration::from_secs(30),
-        };
-        let fence = KafkaMembership::join(&config, &group).unwrap().no_fence().unwrap();
+        let mut producer = KafkaProducer::new(config, &settings).unwrap();
+        let fence = member(&cluster).no_fence().unwrap();
         producer.begin().unwrap();
         cluster.broker_down(2).unwrap();
         let asked = Instant::now();
