@@ -13,7 +13,7 @@ use crate::contender::{Contender, Instance, state};
 use crate::program::Program;
 use crate::report::Run;
 use crate::shop::{PARTITIONS, Shop};
-use crate::watch::Watch;
+use crate::watch::{Recovery, Watch};
 
 const INPUT: &str = "clickstream";
 /// How long the profiles may take to be made.
@@ -23,7 +23,7 @@ const SILENT: Duration = Duration::from_secs(120);
 /// How long a recovery may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Before each kill every partition has spoken without a pause for so long, and what was written lies on the disk.
-const REST: Duration = Duration::from_secs(10);
+const REST: Duration = Duration::from_secs(20);
 /// How long it may take until the machine comes to rest.
 const UNREST: Duration = Duration::from_secs(300);
 /// A second instance has so long to take its share and to follow the rest.
@@ -87,27 +87,27 @@ impl Field<'_> {
 
     fn kill_it(&self, instance: Instance) -> anyhow::Result<Vec<Run>> {
         let mut runs = Vec::new();
-        let (seconds, instance) = self.restart(instance, "restart on disk", false)?;
-        runs.push(self.told("restart on disk", seconds));
-        let (seconds, instance) = self.restart(instance, "restart without its disk", true)?;
-        runs.push(self.told("restart without its disk", seconds));
+        let (recovery, instance) = self.restart(instance, "restart on disk", false)?;
+        runs.push(self.told("restart on disk", recovery));
+        let (recovery, instance) = self.restart(instance, "restart without its disk", true)?;
+        runs.push(self.told("restart without its disk", recovery));
         let other = self.start("two")?;
         thread::sleep(SETTLING);
         let killed = self.kill(instance)?;
-        let seconds = self.watch.recovered(killed, PATIENCE).context("take-over")?.as_secs_f64();
-        runs.push(self.told("take-over by another instance", seconds));
+        let recovery = self.watch.recovered(killed, PATIENCE).context("take-over")?;
+        runs.push(self.told("take-over by another instance", recovery));
         other.kill()?;
         Ok(runs)
     }
 
-    fn restart(&self, instance: Instance, what: &str, wiped: bool) -> anyhow::Result<(f64, Instance)> {
-        let killed = self.kill(instance)?;
+    fn restart(&self, instance: Instance, what: &str, wiped: bool) -> anyhow::Result<(Recovery, Instance)> {
+        self.kill(instance)?;
         if wiped {
             std::fs::remove_dir_all(state(self.folder, "one"))?;
         }
         let instance = self.start("one")?;
-        let recovered = self.watch.recovered(killed, PATIENCE).with_context(|| what.to_owned())?;
-        Ok((recovered.as_secs_f64(), instance))
+        let recovered = self.watch.recovered(Instant::now(), PATIENCE).with_context(|| what.to_owned())?;
+        Ok((recovered, instance))
     }
 
     /// Kills an instance at rest; when that was.
@@ -124,9 +124,9 @@ impl Field<'_> {
         self.contender.start(self.bootstrap, self.folder, instance)
     }
 
-    fn told(&self, what: &'static str, seconds: f64) -> Run {
-        eprintln!("{}: {what}: {seconds:.1} s", self.contender.name());
-        Run { contender: self.contender.name(), what, seconds }
+    fn told(&self, what: &'static str, recovery: Recovery) -> Run {
+        eprintln!("{}: {what}: {recovery} s", self.contender.name());
+        Run { contender: self.contender.name(), what, recovery }
     }
 }
 

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::rows::Restored;
+use crate::watch::Recovery;
 
 const MARK: &str = "<!-- failover -->";
 const END: &str = "<!-- /failover -->";
@@ -21,15 +22,15 @@ pub(crate) struct Report {
 pub(crate) struct Run {
     pub(crate) contender: &'static str,
     pub(crate) what: &'static str,
-    /// From kill -9 until every partition has committed output again.
-    pub(crate) seconds: f64,
+    pub(crate) recovery: Recovery,
 }
 
 impl Report {
     pub(crate) fn table(&self) -> String {
         let contenders = ["Pączek", "Kafka Streams"];
         let mut text = format!(
-            "{} profiles, seconds from kill -9 until every partition has committed output again:\n\n| | {} | {} |\n|---|---|---|\n",
+            "{} profiles; seconds from the start of the process (restart) or from kill -9 (take-over) to the first \
+             committed output of a partition that the kill had silenced / until all of them have committed again:\n\n| | {} | {} |\n|---|---|---|\n",
             self.profiles, contenders[0], contenders[1]
         );
         let mut kinds: Vec<&str> = self.runs.iter().map(|run| run.what).collect();
@@ -39,7 +40,7 @@ impl Report {
         for what in kinds {
             let of = |contender| self.runs.iter().find(|run| (run.contender, run.what) == (contender, what));
             let [ours, theirs] =
-                contenders.map(|name| of(name).map_or("–".to_owned(), |run| format!("{:.1}", run.seconds)));
+                contenders.map(|name| of(name).map_or("–".to_owned(), |run| run.recovery.to_string()));
             let _ = writeln!(text, "| {what} | {ours} | {theirs} |");
         }
         if let Some(rows) = &self.rows {
@@ -58,10 +59,10 @@ impl Report {
     }
 
     pub(crate) fn json(&self) -> Value {
-        let runs = self
-            .runs
-            .iter()
-            .map(|run| json!({ "contender": run.contender, "what": run.what, "seconds": run.seconds }));
+        let runs = self.runs.iter().map(|run| {
+            let (first, all) = (run.recovery.first.as_secs_f64(), run.recovery.all.as_secs_f64());
+            json!({ "contender": run.contender, "what": run.what, "first_seconds": first, "all_seconds": all })
+        });
         let rows = self.rows.as_ref().map(|rows| {
             json!({
                 "rows": rows.rows, "bytes": rows.bytes,

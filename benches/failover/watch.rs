@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +21,19 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Watch {
     records: AtomicU64,
     silences: Mutex<BTreeMap<i32, Voice>>,
+}
+
+/// How long until the first partition that a kill had silenced spoke again, and how long until all did.
+#[derive(Clone, Copy)]
+pub(crate) struct Recovery {
+    pub(crate) first: Duration,
+    pub(crate) all: Duration,
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.1} / {:.1}", self.first.as_secs_f64(), self.all.as_secs_f64())
+    }
 }
 
 /// What is known of one partition since the last kill.
@@ -63,20 +77,23 @@ impl Watch {
             .collect();
     }
 
-    /// Waits until every partition speaks steadily again; when the last one of those that had fallen silent did.
-    pub(crate) fn recovered(&self, killed: Instant, patience: Duration) -> anyhow::Result<Duration> {
+    /// Waits until every partition speaks steadily again; how long since then until the first and the last one of those
+    /// that had fallen silent did.
+    pub(crate) fn recovered(&self, since: Instant, patience: Duration) -> anyhow::Result<Recovery> {
         let mut steady = Instant::now();
         loop {
-            ensure!(killed.elapsed() < patience, "not every partition spoke again within {patience:?}");
+            ensure!(since.elapsed() < patience, "not every partition spoke again within {patience:?}");
             std::thread::sleep(Duration::from_millis(20));
             let voices = self.voices().clone();
             let silent = voices.values().filter(|voice| voice.longest >= SILENCE);
-            let last = silent.map(|voice| voice.ended).max();
-            if voices.values().any(|voice| voice.last.elapsed() > FLOWS) || last.is_none() {
+            let ends: Vec<Duration> =
+                silent.map(|voice| voice.ended.saturating_duration_since(since)).collect();
+            if voices.values().any(|voice| voice.last.elapsed() > FLOWS) || ends.is_empty() {
                 steady = Instant::now();
             }
-            if let Some(last) = last.filter(|_| steady.elapsed() >= STEADY) {
-                return Ok(last - killed);
+            let extremes = ends.iter().min().zip(ends.iter().max());
+            if let Some((first, all)) = extremes.filter(|_| steady.elapsed() >= STEADY) {
+                return Ok(Recovery { first: *first, all: *all });
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::processors::{ITEM_MODELS, IngestProcessor, ProfileProcessor, Recommen
 use crate::topology::{Node, Topology};
 
 /// Time between two snapshots of the item models.
-const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(60);
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(20);
 /// Between two looks whether the global tables have caught up.
 const LOOK: Duration = Duration::from_millis(20);
 

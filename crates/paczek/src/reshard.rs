@@ -19,7 +19,7 @@ use crate::headers;
 use crate::problem::Problem;
 use crate::processors::{CLICKSTREAM, told};
 use crate::read::count_partitions;
-use crate::topics::{Topic, check_generation, configured, input_of, wait_for};
+use crate::topics::{Topic, check_generation, configured, input_of, last_trailers, wait_for};
 
 /// Memory for the rows of one partition, in bytes.
 const SCRATCH_CACHE: usize = 8 << 20;
@@ -81,7 +81,7 @@ pub(crate) fn reshard<B: Broker>(
     if let Some(done) = done_already(broker, config, &next)? {
         return done.asked(partitions);
     }
-    check_generation(broker, config)?;
+    check_generation(config, &last_trailers(broker, config)?)?;
     // What it could not be started with, nothing moves to.
     next.check().map_err(Problem::Config)?;
     if count_partitions(broker, &config.topic("events"))? == partitions {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::broker::{Broker, NewTopic, TopicState};
-use stream_runtime::{RuntimeError, last_trailer, moved_to};
+use stream_runtime::{RuntimeError, Trailer, last_trailer};
 
 use crate::config::{Config, SourceConfig};
 use crate::problem::Problem;
@@ -273,13 +273,13 @@ impl Partitions {
     /// Whether keys are still spread over as many partitions as when state was made. Whoever writes asks too: it
     /// would put keys where their state is not.
     pub(crate) fn check_spread<B: Broker>(&self, broker: &B, config: &Config) -> Result<(), Problem> {
-        check_generation(broker, config)?;
+        let known = last_trailers(broker, config)?;
+        check_generation(config, &known)?;
         for (input, name) in [("events", "profile-updater"), ("profile-updates", "recommender")] {
             let (topic, changelog) = (config.topic(input), config.topic(&format!("{name}-changelog")));
             let found = self.count(&topic);
-            // Every heartbeat goes to every partition, so the first has a trailer if any has.
-            let known = last_trailer(broker, &changelog, 0)?.and_then(|trailer| trailer.partitions);
-            if let Some(expected) = known.filter(|known| *known != found) {
+            let expected = known.get(&changelog).and_then(|trailer| trailer.partitions);
+            if let Some(expected) = expected.filter(|expected| *expected != found) {
                 return Err(RuntimeError::OtherPartitions { topic, changelog, found, expected }.into());
             }
         }
@@ -301,21 +301,33 @@ impl Partitions {
     }
 }
 
-/// Whether the state is that of the configured generation.
-pub(crate) fn check_generation<B: Broker>(broker: &B, config: &Config) -> Result<(), Problem> {
-    let ingests = config.sources.iter().map(|source| format!("ingest-{}", source.name));
-    for name in ingests.chain(["profile-updater".to_owned(), "recommender".to_owned()]) {
+/// The last trailer of each changelog that has one, by changelog. Every heartbeat goes to every partition, and all of
+/// them move at once, so the first tells for all.
+pub(crate) fn last_trailers<B: Broker>(
+    broker: &B,
+    config: &Config,
+) -> Result<BTreeMap<String, Trailer>, RuntimeError> {
+    let mut reader = broker.reader()?;
+    let mut known = BTreeMap::new();
+    for name in config.processors() {
         let changelog = config.topic(&format!("{name}-changelog"));
-        if let Some(moved_to) = moved_to(broker, &changelog)? {
-            return Err(RuntimeError::Moved { changelog, moved_to }.into());
+        if broker.partitions(&changelog)?.is_some() {
+            let last = last_trailer(broker, &mut reader, &changelog, 0)?;
+            known.extend(last.map(|trailer| (changelog, trailer)));
         }
     }
-    if config.generation == 1 {
-        return Ok(());
+    Ok(known)
+}
+
+/// Whether the state is that of the configured generation.
+pub(crate) fn check_generation(config: &Config, known: &BTreeMap<String, Trailer>) -> Result<(), Problem> {
+    for (changelog, trailer) in known {
+        if let Some(moved_to) = trailer.moved_to.clone() {
+            return Err(RuntimeError::Moved { changelog: changelog.clone(), moved_to }.into());
+        }
     }
     // All states move at once, so one of them tells for all; a source may have come later.
-    let changelog = config.topic("profile-updater-changelog");
-    if broker.partitions(&changelog)?.is_some() && last_trailer(broker, &changelog, 0)?.is_some() {
+    if config.generation == 1 || known.contains_key(&config.topic("profile-updater-changelog")) {
         return Ok(());
     }
     let generation = config.generation;

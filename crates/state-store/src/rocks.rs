@@ -61,8 +61,8 @@ impl RocksStore {
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
         let families =
             FAMILIES.map(|(name, points)| ColumnFamilyDescriptor::new(name, family(options, points)));
-        let db =
-            DB::open_cf_descriptors(&database(), path, families).map_err(|error| at_open(path, &error))?;
+        let db = database().and_then(|options| DB::open_cf_descriptors(&options, path, families));
+        let db = db.map_err(|error| at_open(path, &error))?;
         let mut store = Self { db, path: path.to_owned(), options: options.clone(), load: None };
         // Only now, since whoever has the store open is still loading it.
         if Load::was_interrupted(path) {
@@ -231,7 +231,7 @@ impl StateStore for RocksStore {
     }
 }
 
-fn database() -> Options {
+fn database() -> Result<Options, rocksdb::Error> {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
@@ -242,7 +242,8 @@ fn database() -> Options {
     // Rows, timers and position go to the disk together: whatever is lost of the log, none is ahead of another.
     options.set_atomic_flush(true);
     options.set_paranoid_checks(true);
-    options
+    // The log of a killed process is read into memory, and not written out before anything is answered. It has no setter.
+    options.get_options_from_string("avoid_flush_during_recovery=true")
 }
 
 fn family(shared: &RocksOptions, point_reads: bool) -> Options {

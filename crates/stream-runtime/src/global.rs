@@ -84,6 +84,8 @@ pub fn run_global<B: Broker, T: GlobalTable>(worker: GlobalWorker<'_, B, T>) -> 
 
 struct Follower<'a, B: Broker, T: GlobalTable> {
     given: GlobalWorker<'a, B, T>,
+    /// One that nothing has been read with yet: it is made first, since its client needs a while until it can read.
+    fresh: Option<B::Reader>,
     log: String,
     next: BTreeMap<i32, i64>,
     /// Where the partitions ended at start; one that has been reached is out.
@@ -95,6 +97,7 @@ struct Follower<'a, B: Broker, T: GlobalTable> {
 
 impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
     fn begin(given: GlobalWorker<'a, B, T>) -> Result<Self, RuntimeError> {
+        let fresh = Some(given.broker.reader()?);
         let log = patiently(&given, |given| given.broker.log_name(given.topic))?;
         let extents = patiently(&given, |given| {
             let partitions = given.broker.partitions(given.topic)?.unwrap_or(0);
@@ -118,11 +121,14 @@ impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
         }
         let behind = extents.iter().filter(|(partition, extent)| next[*partition] < extent.stable_end);
         let behind = behind.map(|(partition, extent)| (*partition, extent.stable_end)).collect();
-        Ok(Self { given, log, next, behind, kept: Instant::now(), gauged: None, changed: false })
+        Ok(Self { given, fresh, log, next, behind, kept: Instant::now(), gauged: None, changed: false })
     }
 
     fn follow(&mut self) -> Result<(), RuntimeError> {
-        let mut reader = self.given.broker.reader()?;
+        let mut reader = match self.fresh.take() {
+            Some(reader) => reader,
+            None => self.given.broker.reader()?,
+        };
         let topic = self.given.topic;
         let positions: Vec<_> =
             self.next.iter().map(|(partition, next)| (topic, *partition, *next)).collect();

@@ -105,7 +105,7 @@ pub fn moved_to<B: Broker>(broker: &B, changelog: &str) -> Result<Option<String>
         return Ok(None);
     }
     // All partitions move at once.
-    Ok(last_trailer(broker, changelog, 0)?.and_then(|last| last.moved_to))
+    Ok(last_trailer(broker, &mut broker.reader()?, changelog, 0)?.and_then(|last| last.moved_to))
 }
 
 /// States on their way to other topics.
@@ -232,10 +232,11 @@ impl<'a, B: Broker> Reshard<'a, B> {
             let (topic, input) = (one.to.changelog.clone(), one.to.input.clone());
             return Err(ReshardProblem::Uneven { topic, found, input, expected });
         }
+        let mut reader = self.broker.reader()?;
         for partition in 0..expected {
             let (input, changelog) = (&one.to.input, &one.to.changelog);
             let is_read = !one.keeps_input() && first_record(self.broker, input, partition, 0)?.is_some();
-            if is_read || last_trailer(self.broker, changelog, partition)?.is_some() {
+            if is_read || last_trailer(self.broker, &mut reader, changelog, partition)?.is_some() {
                 let topic = if is_read { input } else { changelog };
                 return Err(ReshardProblem::InUse { topic: topic.clone() });
             }

@@ -245,6 +245,8 @@ impl Idle {
 impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
     fn begin(given: &'a Worker<'a, B, P>) -> Result<Self, RuntimeError> {
         let settings = given.settings;
+        // First, since its client needs a while until it can read.
+        let reader = given.broker.reader()?;
         let producer = given.broker.producer(&producer_settings(settings))?;
         let log: Arc<str> = given.broker.log_name(&settings.changelog)?.into();
         let mut copies = Copies::of(given, &log);
@@ -260,7 +262,7 @@ impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
             changelog: Arc::from(settings.changelog.as_str()),
             log,
             membership,
-            reader: given.broker.reader()?,
+            reader,
             producer,
             waiting: VecDeque::new(),
             owned: BTreeSet::new(),

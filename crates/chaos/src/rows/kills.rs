@@ -217,21 +217,26 @@ fn restored(worker: &Worker, skip: usize) -> Vec<u64> {
     worker.notes().iter().skip(skip).filter_map(of).collect()
 }
 
-/// F-03: killed after each step of a transaction, and in the middle of a restore.
+/// F-03: killed after each step of a transaction, and in the middle of a restore. Before each kill there is something to
+/// read, for whoever is not killed reads on meanwhile.
 pub(super) fn every_step(stage: &mut Stage, number: usize) -> Tried {
-    let (events, seeds) = (stage.size(20_000, 8_000), stage.size(5, 1));
+    let (events, seeds) = (stage.size(40_000, 8_000), stage.size(5, 1));
     let input = stage.clicks(300 + number as u64, events);
     let reference = stage.reference(&input);
     let cluster = stage.cluster(1);
     let shop = stage.shop(&cluster, &[SOON[0], SOON[1], ("TRANSACTIONS__MAX_RECORDS", "60")]);
     let mut tried = Tried { events, ..Tried::default() };
-    Feed::start(&shop, &cluster.bootstrap, input.records(), usize::MAX).finish();
     let mut chance = Chance::new(number as u64);
     let processors =
         if stage.scale == Scale::Full { &[INGEST, PROFILE_UPDATER][..] } else { &[PROFILE_UPDATER] };
+    let deaths: Vec<_> = processors.iter().flat_map(|one| Step::ALL.map(|step| (*one, step))).collect();
+    let records = input.records();
+    let mut helpings = records.chunks(records.len().div_ceil(deaths.len() * seeds as usize));
     for _ in 0..seeds {
-        for processor in processors {
-            Step::ALL.iter().for_each(|step| die_at(&shop, processor, *step, &mut chance, &mut tried));
+        for (processor, step) in &deaths {
+            let helping = helpings.next().unwrap_or_default().to_vec();
+            Feed::start(&shop, &cluster.bootstrap, helping, usize::MAX).finish();
+            die_at(&shop, processor, *step, &mut chance, &mut tried);
         }
         die_restoring(&shop, &mut chance, &mut tried);
     }

@@ -153,8 +153,8 @@ pub(super) fn nearly_full_disk(stage: &mut Stage, number: usize) -> Tried {
     tried
 }
 
-/// Bytes of a small disk.
-const SMALL_DISK: u64 = 256 << 20;
+/// Bytes of a small disk: a percent of it is more than the engine takes at once, as on a disk that is really used.
+const SMALL_DISK: u64 = 2 << 30;
 
 /// A small disk in memory, which goes with this value.
 struct Disk(PathBuf);

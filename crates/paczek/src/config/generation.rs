@@ -24,6 +24,12 @@ impl Config {
         generations.map(|generation| self.topic_of(name, generation)).collect()
     }
 
+    /// The processors that keep state, in the order in which an event comes to them.
+    pub(crate) fn processors(&self) -> impl Iterator<Item = String> {
+        let ingests = self.sources.iter().map(|source| format!("ingest-{}", source.name));
+        ingests.chain(["profile-updater".to_owned(), "recommender".to_owned()])
+    }
+
     /// The consumer group of a processor.
     #[must_use]
     pub fn group(&self, processor: &str) -> String {

@@ -25,8 +25,8 @@ use crate::StartFrom;
 
 /// How long a question to the broker may take.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long one to the leader that is remembered may take.
-const KNOWN_LEADER: Duration = Duration::from_secs(2);
+/// How long one that can be asked again, or is not needed, may take.
+const BRIEFLY: Duration = Duration::from_secs(2);
 
 /// Properties the runtime rests on: they are not the user's to set.
 const RESERVED: &[&str] = &[
@@ -148,7 +148,7 @@ impl KafkaBroker {
         let ask = |limit| client.fetch_watermarks(topic, partition, limit);
         // Where brokers come and go the client may wait for one that leads no more, and does not ask by itself.
         let ask_anew = |_| client.fetch_metadata(Some(topic), ANSWER).and_then(|_| ask(ANSWER));
-        ask(KNOWN_LEADER).or_else(ask_anew).map_err(|error| self.silent(&error))
+        ask(BRIEFLY).or_else(ask_anew).map_err(|error| self.silent(&error))
     }
 
     fn config(&self) -> ClientConfig {

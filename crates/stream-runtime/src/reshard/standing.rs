@@ -89,7 +89,7 @@ fn standing<B: Broker>(
 ) -> Result<Standing, ReshardProblem> {
     let (input, changelog) = (&one.from.input, &one.from.changelog);
     let changelog_end = stable_end(broker, settings, changelog, partition)?;
-    let trailer = last_trailer(broker, changelog, partition)?;
+    let trailer = last_trailer(broker, &mut broker.reader()?, changelog, partition)?;
     if let Some(moved_to) = trailer.as_ref().and_then(|trailer| trailer.moved_to.clone()) {
         return Err(RuntimeError::Moved { changelog: changelog.clone(), moved_to }.into());
     }

@@ -17,12 +17,13 @@ const PATIENCE: u32 = 300;
 /// Offsets looked at first for a trailer, from the end.
 const NEAR_THE_END: i64 = 64;
 
-/// The newest trailer on a changelog partition; `None` if it has none.
+/// The newest trailer on a changelog partition, read with this reader; `None` if it has none.
 ///
 /// # Errors
 /// When the broker does not answer, or the trailer is none that this version reads.
 pub fn last_trailer<B: Broker>(
     broker: &B,
+    reader: &mut B::Reader,
     changelog: &str,
     partition: i32,
 ) -> Result<Option<Trailer>, RuntimeError> {
@@ -31,7 +32,7 @@ pub fn last_trailer<B: Broker>(
     loop {
         let from = extent.start.max(extent.stable_end.saturating_sub(reach));
         let mut found = None;
-        read_through(&mut broker.reader()?, (changelog, partition, from), extent.stable_end, |record| {
+        read_through(reader, (changelog, partition, from), extent.stable_end, |record| {
             if record.key.as_deref() == Some(TRAILER_KEY) {
                 found = record.value;
             }
@@ -127,7 +128,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
 
     /// Whether keys are still spread as they were when the state was made.
     pub(super) fn check_spread(
-        &self,
+        &mut self,
         partition: i32,
         partitions: i32,
         mark: Option<&Mark>,
@@ -137,7 +138,8 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
         }
         // A partition without state may be one that was added: its neighbours know.
         for other in (0..partitions).filter(|other| *other != partition) {
-            if let Some(trailer) = last_trailer(self.given.broker, &self.changelog, other)? {
+            if let Some(trailer) = last_trailer(self.given.broker, &mut self.reader, &self.changelog, other)?
+            {
                 return self.check_trailer(&trailer, partitions);
             }
         }

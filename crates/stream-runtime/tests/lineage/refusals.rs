@@ -176,8 +176,9 @@ fn a_changelog_without_its_beginning_is_refused_with_a_stale_directory_and_witho
 fn a_changelog_that_has_moved_is_refused_with_and_without_the_directory() {
     let (mut shop, worker) = worked();
     shop.write(100);
+    let mut reader = shop.broker.reader().unwrap();
     for partition in 0..PARTITIONS {
-        let last = last_trailer(&shop.broker, "changelog", partition).unwrap().unwrap();
+        let last = last_trailer(&shop.broker, &mut reader, "changelog", partition).unwrap().unwrap();
         let moved = Trailer { sequence: last.sequence + 1, count: 0, ..last }.moved_to("changelog-g2");
         end(&shop, partition, &moved);
     }

@@ -192,13 +192,14 @@ impl Scene {
             }
         }
         assert_eq!(rows, self.rows);
+        let mut reader = self.broker.reader().unwrap();
         for (number, next) in [(0, 2), (1, 2)] {
-            let kept = last_trailer(&self.broker, "raw-log-g2", number).unwrap().unwrap();
+            let kept = last_trailer(&self.broker, &mut reader, "raw-log-g2", number).unwrap().unwrap();
             assert_eq!((kept.next_offset(), kept.input(), kept.sequence), (next, Some("raw"), 8));
             assert_eq!(kept.time().origin("clicks/frontier", number), Some(100));
         }
         for (log, partition) in [("log", 0), ("raw-log", 0), ("raw-log", 1)] {
-            let ended = last_trailer(&self.broker, log, partition).unwrap().unwrap();
+            let ended = last_trailer(&self.broker, &mut reader, log, partition).unwrap().unwrap();
             assert_eq!(ended.moved_to, Some(format!("{log}-g2")));
         }
     }
@@ -243,7 +244,8 @@ fn the_time_of_new_partitions_is_the_least_of_the_old_ones_and_a_promise_the_gre
     let scene = Scene::set(&a_few_frames(), 4);
     scene.make_new(6);
     scene.reshard().unwrap();
-    let time = last_trailer(&scene.broker, "log-g2", 5).unwrap().unwrap().time();
+    let mut reader = scene.broker.reader().unwrap();
+    let time = last_trailer(&scene.broker, &mut reader, "log-g2", 5).unwrap().unwrap().time();
     assert_eq!((time.origin("clicks", 0), time.origin("clicks/told", 0)), (Some(10), Some(23)));
 }
 

@@ -22,6 +22,9 @@ const DRAIN_STEP: Duration = Duration::from_micros(300);
 const MESSAGE_BYTES: &str = "4194304";
 /// How long a transaction's call may take.
 const CALL: Duration = Duration::from_secs(10);
+/// Whoever opens a producer is told to come back while its last transaction is being ended. By itself the client does so
+/// half a second later, and at once when it is called again.
+const ASK_ANEW: Duration = Duration::from_millis(50);
 /// How long it is still waited for once a connection broke: its producer will be replaced in any case.
 const IN_TROUBLE: Duration = Duration::from_secs(2);
 /// Between two looks at whether one did.
@@ -58,7 +61,8 @@ impl KafkaProducer {
         config.set_log_level(RDKafkaLogLevel::Info);
         let producer: BaseProducer<Deliveries> =
             config.create_with_context(Deliveries::default()).map_err(|error| bad_config(&error))?;
-        producer.init_transactions(CALL.max(settings.transaction_timeout)).map_err(|error| match &error {
+        let limit = CALL.max(settings.transaction_timeout);
+        retried(limit, || producer.init_transactions(ASK_ANEW)).map_err(|error| match &error {
             KafkaError::Transaction(inner) if inner.is_fatal() => {
                 BrokerError::Refused(format!("no transactions for {}: {error}", settings.transactional_id))
             }
@@ -146,7 +150,7 @@ impl TransactionalProducer for KafkaProducer {
         }
         list.elements().iter_mut().for_each(|offset| offset.set_metadata(&self.id));
         let (producer, member) = (Arc::clone(&self.producer), Arc::clone(&fence.0));
-        let call = move || retried(|| producer.send_offsets_to_transaction(&list, &member, CALL));
+        let call = move || retried(CALL, || producer.send_offsets_to_transaction(&list, &member, CALL));
         let troubled = || self.producer.context().troubled.load(Ordering::Relaxed);
         // The client waits for ever for a coordinator of the group that the cluster no longer knows (librdkafka's issues
         // 5456 and 5511). Should such a call ever go on, the broker refuses it: a new producer has the name by then.
@@ -156,7 +160,7 @@ impl TransactionalProducer for KafkaProducer {
     }
 
     fn commit(&mut self) -> Result<Committed, BrokerError> {
-        retried(|| self.producer.commit_transaction(CALL)).map_err(|error| doubt("commit", &error))?;
+        retried(CALL, || self.producer.commit_transaction(CALL)).map_err(|error| doubt("commit", &error))?;
         self.producer.poll(Duration::ZERO);
         let troubled = self.producer.context().troubled.swap(false, Ordering::Relaxed);
         Ok(if troubled { Committed::ReplaceProducer } else { Committed::Clean })
@@ -189,8 +193,8 @@ fn answer_within<T: Send + 'static>(
 }
 
 /// Calls again, with the same arguments, as long as the client says that it may.
-fn retried(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
-    let deadline = Instant::now() + CALL;
+fn retried(limit: Duration, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    let deadline = Instant::now() + limit;
     loop {
         match call() {
             Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {}

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{create, is_not_yet, is_permanent};
+use super::{BRIEFLY, create, is_not_yet, is_permanent};
 use crate::broker::{BrokerError, LogReader, Read};
 use crate::{Header, SourceRecord};
 
@@ -16,6 +17,8 @@ use crate::{Header, SourceRecord};
 pub struct KafkaReader {
     consumer: BaseConsumer,
     topic: Arc<str>,
+    /// Topics whose leaders the client has been told.
+    known: BTreeSet<String>,
 }
 
 impl KafkaReader {
@@ -39,7 +42,17 @@ impl KafkaReader {
                 config.set(name, value);
             }
         }
-        Ok(Self { consumer: create(&config)?, topic: Arc::from("") })
+        Ok(Self { consumer: create(&config)?, topic: Arc::from(""), known: BTreeSet::new() })
+    }
+}
+
+impl KafkaReader {
+    /// The client looks once a second for topics whose leaders it does not know: asking makes them known at once. Where
+    /// nobody answers, it finds them by itself.
+    fn learn(&mut self, topic: &str) {
+        if !self.known.contains(topic) && self.consumer.fetch_metadata(Some(topic), BRIEFLY).is_ok() {
+            self.known.insert(topic.to_owned());
+        }
     }
 }
 
@@ -47,6 +60,7 @@ impl LogReader for KafkaReader {
     fn assign(&mut self, positions: &[(&str, i32, i64)]) -> Result<(), BrokerError> {
         let mut list = TopicPartitionList::new();
         for (topic, partition, offset) in positions {
+            self.learn(topic);
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
                 .map_err(|error| BrokerError::Refused(error.to_string()))?;
         }
@@ -54,7 +68,7 @@ impl LogReader for KafkaReader {
     }
 
     fn poll(&mut self, timeout: Duration) -> Result<Option<Read>, BrokerError> {
-        let Self { consumer, topic } = self;
+        let Self { consumer, topic, .. } = self;
         match consumer.poll(timeout) {
             None => Ok(None),
             Some(Ok(message)) => Ok(Some(Read::Record(owned(&message, topic)))),
