@@ -49,15 +49,15 @@ fn execute(arguments: &Arguments) -> anyhow::Result<()> {
         println!("{}", arguments::HELP);
         return Ok(());
     }
-    let (folder, brokers) = (of_this_run().tempdir()?, in_memory()?);
+    let folder = tempfile::Builder::new().prefix("paczek-failover-").tempdir()?;
     let program = Program::find(&root())?;
     let mut report = Report { profiles: arguments.profiles, ..Report::default() };
     {
-        let kafka = Kafka::start(&root(), &brokers.path().join("rows"))?;
+        let kafka = Kafka::start(&root(), &folder.path().join("rows"))?;
         report.rows = Some(rows::restore(&kafka.bootstrap, &folder.path().join("store"), arguments.rows)?);
     }
     for peer in [false, true] {
-        let name = if peer { "peer" } else { "paczek" };
+        let folder = folder.path().join(if peer { "peer" } else { "paczek" });
         if peer && !peer_folder().join("streams").is_dir() {
             eprintln!(
                 "no Kafka Streams peer in {}; {PEER_VARIABLE} names another folder",
@@ -65,8 +65,7 @@ fn execute(arguments: &Arguments) -> anyhow::Result<()> {
             );
             continue;
         }
-        let (kafka, folder) = (Kafka::start(&root(), &brokers.path().join(name))?, folder.path().join(name));
-        std::fs::create_dir(&folder)?;
+        let kafka = Kafka::start(&root(), &folder)?;
         report.runs.extend(duel::run(&kafka.bootstrap, &folder, &program, peer, arguments.profiles)?);
     }
     if let Some(page) = &arguments.write {
@@ -74,19 +73,6 @@ fn execute(arguments: &Arguments) -> anyhow::Result<()> {
     }
     println!("{}", if arguments.json { report.json().to_string() } else { report.table() });
     Ok(())
-}
-
-fn of_this_run() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("paczek-failover-");
-    builder
-}
-
-/// Where brokers keep their logs: in memory if there is such a folder. A disk that has just been given gigabytes may
-/// stand still for longer than a session lasts, and then it is the disk that is measured.
-fn in_memory() -> std::io::Result<tempfile::TempDir> {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { of_this_run().tempdir_in(memory) } else { of_this_run().tempdir() }
 }
 
 fn peer_folder() -> PathBuf {

@@ -43,6 +43,14 @@ struct Voice {
     /// The longest silence since the kill, and when it ended.
     longest: Duration,
     ended: Instant,
+    /// When the first silence that was noticed ended.
+    back: Option<Instant>,
+}
+
+impl Voice {
+    fn at(now: Instant) -> Self {
+        Self { last: now, longest: Duration::ZERO, ended: now, back: None }
+    }
 }
 
 impl Watch {
@@ -72,9 +80,7 @@ impl Watch {
     /// Forgets the silences before this moment.
     pub(crate) fn begin(&self, now: Instant) {
         let mut voices = self.voices();
-        *voices = (0..PARTITIONS)
-            .map(|partition| (partition, Voice { last: now, longest: Duration::ZERO, ended: now }))
-            .collect();
+        *voices = (0..PARTITIONS).map(|partition| (partition, Voice::at(now))).collect();
     }
 
     /// Waits until every partition speaks steadily again; how long since then until the first and the last one of those
@@ -85,15 +91,15 @@ impl Watch {
             ensure!(since.elapsed() < patience, "not every partition spoke again within {patience:?}");
             std::thread::sleep(Duration::from_millis(20));
             let voices = self.voices().clone();
-            let silent = voices.values().filter(|voice| voice.longest >= SILENCE);
-            let ends: Vec<Duration> =
-                silent.map(|voice| voice.ended.saturating_duration_since(since)).collect();
-            if voices.values().any(|voice| voice.last.elapsed() > FLOWS) || ends.is_empty() {
+            let silent = voices.values().filter_map(|voice| Some((voice.back?, voice.ended)));
+            let (backs, ends): (Vec<Instant>, Vec<Instant>) = silent.unzip();
+            let extremes = backs.iter().min().zip(ends.iter().max());
+            if voices.values().any(|voice| voice.last.elapsed() > FLOWS) || extremes.is_none() {
                 steady = Instant::now();
             }
-            let extremes = ends.iter().min().zip(ends.iter().max());
             if let Some((first, all)) = extremes.filter(|_| steady.elapsed() >= STEADY) {
-                return Ok(Recovery { first: *first, all: *all });
+                let [first, all] = [first, all].map(|end| end.saturating_duration_since(since));
+                return Ok(Recovery { first, all });
             }
         }
     }
@@ -120,9 +126,11 @@ impl Watch {
 
     fn hear(&self, partition: i32, now: Instant) {
         let mut voices = self.voices();
-        let voice =
-            voices.entry(partition).or_insert(Voice { last: now, longest: Duration::ZERO, ended: now });
+        let voice = voices.entry(partition).or_insert(Voice::at(now));
         let silence = now - voice.last;
+        if silence >= SILENCE {
+            voice.back.get_or_insert(now);
+        }
         if silence > voice.longest {
             (voice.longest, voice.ended) = (silence, now);
         }

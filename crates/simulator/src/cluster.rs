@@ -32,6 +32,8 @@ pub use trace::Trace;
 const STACK: usize = 1 << 20;
 /// A run of more steps than this goes round in circles.
 const MOST_STEPS: u64 = 3_000_000;
+/// Longer than a worker waits while it works, in milliseconds: after so long it begins anew after a doubt.
+const LONG_REST: i64 = 500;
 /// After a storm all is to be done within this time, in milliseconds.
 const PATIENCE: i64 = 600_000;
 
@@ -158,7 +160,7 @@ impl Cluster {
                 continue;
             }
             let written = self.written();
-            if written != seen || self.posts.iter().any(|place| place.worker.is_none()) {
+            if written != seen || self.posts.iter().any(|place| place.is_away(now)) {
                 (seen, since) = (written, now);
             } else if now - since > self.storm.still {
                 self.tally.passed = now - began;
@@ -404,6 +406,11 @@ impl Cluster {
 }
 
 impl Place {
+    /// It is down, or waits for so long that it will not have done what is left.
+    fn is_away(&self, now: i64) -> bool {
+        self.worker.is_none() || self.until - now > LONG_REST
+    }
+
     fn is_ready(&self, now: i64) -> bool {
         self.worker.is_some() && self.until <= now
     }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -61,8 +62,10 @@ impl RocksStore {
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
         let families =
             FAMILIES.map(|(name, points)| ColumnFamilyDescriptor::new(name, family(options, points)));
-        let db = database().and_then(|options| DB::open_cf_descriptors(&options, path, families));
-        let db = db.map_err(|error| at_open(path, &error))?;
+        let engine = |reason: String| StoreError::Engine { path: path.display().to_string(), reason };
+        let database = database().map_err(|error| engine(error.to_string()))?;
+        sync_logs(path).map_err(|error| engine(error.to_string()))?;
+        let db = DB::open_cf_descriptors(&database, path, families).map_err(|error| at_open(path, &error))?;
         let mut store = Self { db, path: path.to_owned(), options: options.clone(), load: None };
         // Only now, since whoever has the store open is still loading it.
         if Load::was_interrupted(path) {
@@ -242,8 +245,22 @@ fn database() -> Result<Options, rocksdb::Error> {
     // Rows, timers and position go to the disk together: whatever is lost of the log, none is ahead of another.
     options.set_atomic_flush(true);
     options.set_paranoid_checks(true);
-    // The log of a killed process is read into memory, and not written out before anything is answered. It has no setter.
+    // The log of a killed process is read into memory, and not written out before anything is answered. The binding has
+    // no setter for it.
     options.get_options_from_string("avoid_flush_during_recovery=true")
+}
+
+/// Puts the logs of whoever had the store before onto the disk. The engine goes on in another one: if a power cut took
+/// the end of these and not of that one, there would be a hole, and a position ahead of its rows.
+fn sync_logs(path: &Path) -> io::Result<()> {
+    let Ok(files) = fs::read_dir(path) else { return Ok(()) };
+    for file in files {
+        let file = file?.path();
+        if file.extension().is_some_and(|extension| extension == "log") {
+            File::open(file)?.sync_data()?;
+        }
+    }
+    Ok(())
 }
 
 fn family(shared: &RocksOptions, point_reads: bool) -> Options {

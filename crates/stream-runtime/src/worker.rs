@@ -245,12 +245,12 @@ impl Idle {
 impl<'a, B: Broker, P: Processor> Shift<'a, B, P> {
     fn begin(given: &'a Worker<'a, B, P>) -> Result<Self, RuntimeError> {
         let settings = given.settings;
-        // First, since its client needs a while until it can read.
-        let reader = given.broker.reader()?;
         let producer = given.broker.producer(&producer_settings(settings))?;
         let log: Arc<str> = given.broker.log_name(&settings.changelog)?.into();
         let mut copies = Copies::of(given, &log);
         copies.warm_up()?;
+        // Before the group has answered, since its client needs a while until it can read.
+        let reader = given.broker.reader()?;
         let membership = given.broker.join(&GroupSettings {
             group: settings.group.clone(),
             topic: settings.input.clone(),

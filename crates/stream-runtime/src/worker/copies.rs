@@ -32,6 +32,8 @@ pub(super) struct Copies<'a, B: Broker, P: Processor> {
     /// Whose changelog cannot be followed. Whoever comes to own them will say why.
     refused: BTreeSet<i32>,
     reader: Option<B::Reader>,
+    /// Whether the reader reads the changelogs of what is held now.
+    follows_held: bool,
     looked: Option<Duration>,
 }
 
@@ -44,6 +46,7 @@ impl<'a, B: Broker, P: Processor> Copies<'a, B, P> {
             at_end: BTreeSet::new(),
             refused: BTreeSet::new(),
             reader: None,
+            follows_held: false,
             looked: None,
         }
     }
@@ -148,8 +151,7 @@ impl<'a, B: Broker, P: Processor> Copies<'a, B, P> {
 
     fn changed(&mut self, partition: i32) {
         self.at_end.remove(&partition);
-        // It is made anew for whatever is held then.
-        self.reader = None;
+        self.follows_held = false;
     }
 
     fn frame_limit(&self) -> usize {
@@ -204,11 +206,12 @@ impl<'a, B: Broker, P: Processor> Copies<'a, B, P> {
     /// Takes some records of what is held; how many it took.
     fn follow(&mut self) -> Result<usize, RuntimeError> {
         if self.held.is_empty() {
+            self.reader = None;
             return Ok(0);
         }
         let mut reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => self.begin_reading()?,
+            Some(reader) if self.follows_held => reader,
+            known => self.follow_held(known)?,
         };
         let mut taken = 0;
         while taken < RUN {
@@ -223,7 +226,8 @@ impl<'a, B: Broker, P: Processor> Copies<'a, B, P> {
         Ok(taken)
     }
 
-    fn begin_reading(&self) -> Result<B::Reader, RuntimeError> {
+    /// Reads what is held from where each stands, with the reader that is there already if one is.
+    fn follow_held(&mut self, known: Option<B::Reader>) -> Result<B::Reader, RuntimeError> {
         let (broker, changelog) = (self.given.broker, self.given.settings.changelog.as_str());
         let mut positions = Vec::with_capacity(self.held.len());
         for (partition, copy) in &self.held {
@@ -233,8 +237,9 @@ impl<'a, B: Broker, P: Processor> Copies<'a, B, P> {
             };
             positions.push((changelog, *partition, next));
         }
-        let mut reader = broker.reader()?;
+        let mut reader = known.map_or_else(|| broker.reader(), Ok)?;
         reader.assign(&positions)?;
+        self.follows_held = true;
         Ok(reader)
     }
 

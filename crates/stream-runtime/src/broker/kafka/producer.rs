@@ -86,7 +86,15 @@ impl KafkaProducer {
     }
 
     fn check_deliveries(&self) -> Result<(), BrokerError> {
-        lock(&self.producer.context().failure).take().map_or(Ok(()), Err)
+        let failure = lock(&self.producer.context().failure).take();
+        failure.map_or(Ok(()), |failure| Err(self.refusal().unwrap_or(failure)))
+    }
+
+    /// What refuses the transaction, if something does: of its records the client tells only that they were thrown away.
+    /// A transaction that has failed cannot be begun, and then it is told why it has.
+    fn refusal(&self) -> Option<BrokerError> {
+        let doubt = doubt("records", &self.producer.begin_transaction().err()?);
+        matches!(doubt, BrokerError::Refused(_)).then_some(doubt)
     }
 }
 
@@ -203,8 +211,11 @@ fn retried(limit: Duration, mut call: impl FnMut() -> Result<(), KafkaError>) ->
     }
 }
 
+/// A call that has failed leaves a transaction of which nothing is known; one that is refused will always be.
 fn doubt(call: &str, error: &KafkaError) -> BrokerError {
-    BrokerError::Doubt(format!("transaction ({call}): {error}"))
+    let told = format!("transaction ({call}): {error}");
+    let is_refused = error.rdkafka_error_code().is_some_and(is_permanent);
+    if is_refused { BrokerError::Refused(told) } else { BrokerError::Doubt(told) }
 }
 
 /// What became of the records sent.
@@ -258,10 +269,37 @@ impl Deliveries {
 #[cfg(test)]
 mod tests {
     use rdkafka::mocking::{MockCluster, MockCoordinator};
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
     use crate::broker::Membership as _;
     use crate::broker::kafka::membership::tests::member;
+
+    #[test]
+    fn a_topic_that_may_not_be_written_is_a_refusal() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("topic", 1, 1).unwrap();
+        let mut producer = producer(&cluster, CALL);
+        let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::AddPartitionsToTxn, &[denied]);
+        producer.begin().unwrap();
+        let output =
+            Output { topic: "topic".into(), partition: 0, key: None, value: None, headers: Vec::new() };
+        producer.send(&output, 0).unwrap();
+        let answer = producer.drain();
+        assert!(matches!(&answer, Err(BrokerError::Refused(why)) if why.contains("authoriz")), "{answer:?}");
+    }
+
+    fn producer(
+        cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>,
+        patience: Duration,
+    ) -> KafkaProducer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let transactional_id = "worker".to_owned();
+        KafkaProducer::new(config, &ProducerSettings { transactional_id, transaction_timeout: patience })
+            .unwrap()
+    }
 
     #[test]
     fn a_coordinator_that_is_gone_keeps_nobody_waiting() {
@@ -270,12 +308,7 @@ mod tests {
         cluster.partition_leader("topic", 0, Some(1)).unwrap();
         cluster.coordinator(MockCoordinator::Transaction("worker".to_owned()), 1).unwrap();
         cluster.coordinator(MockCoordinator::Group("group".to_owned()), 2).unwrap();
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", cluster.bootstrap_servers());
-        let patience = Duration::from_secs(2);
-        let settings =
-            ProducerSettings { transactional_id: "worker".to_owned(), transaction_timeout: patience };
-        let mut producer = KafkaProducer::new(config, &settings).unwrap();
+        let mut producer = producer(&cluster, Duration::from_secs(2));
         let fence = member(&cluster).no_fence().unwrap();
         producer.begin().unwrap();
         cluster.broker_down(2).unwrap();

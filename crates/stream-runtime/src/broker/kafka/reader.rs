@@ -44,14 +44,17 @@ impl KafkaReader {
         }
         Ok(Self { consumer: create(&config)?, topic: Arc::from(""), known: BTreeSet::new() })
     }
-}
 
-impl KafkaReader {
     /// The client looks once a second for topics whose leaders it does not know: asking makes them known at once. Where
     /// nobody answers, it finds them by itself.
-    fn learn(&mut self, topic: &str) {
-        if !self.known.contains(topic) && self.consumer.fetch_metadata(Some(topic), BRIEFLY).is_ok() {
-            self.known.insert(topic.to_owned());
+    fn learn<'a>(&mut self, topics: impl Iterator<Item = &'a str>) {
+        let new: BTreeSet<&str> = topics.filter(|topic| !self.known.contains(*topic)).collect();
+        for topic in new {
+            let Ok(metadata) = self.consumer.fetch_metadata(Some(topic), BRIEFLY) else { return };
+            let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).peekable();
+            if partitions.peek().is_some() && partitions.all(|one| one.error().is_none()) {
+                self.known.insert(topic.to_owned());
+            }
         }
     }
 }
@@ -59,8 +62,8 @@ impl KafkaReader {
 impl LogReader for KafkaReader {
     fn assign(&mut self, positions: &[(&str, i32, i64)]) -> Result<(), BrokerError> {
         let mut list = TopicPartitionList::new();
+        self.learn(positions.iter().map(|(topic, ..)| *topic));
         for (topic, partition, offset) in positions {
-            self.learn(topic);
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
                 .map_err(|error| BrokerError::Refused(error.to_string()))?;
         }
