@@ -14,6 +14,8 @@ use crate::shop::PARTITIONS;
 const FLOWS: Duration = Duration::from_millis(500);
 /// All partitions flow for so long: it is over.
 const STEADY: Duration = Duration::from_secs(3);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
 /// A kill that leaves no silence of this length has not been noticed yet.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -89,8 +91,7 @@ impl Watch {
         let mut steady = Instant::now();
         loop {
             ensure!(since.elapsed() < patience, "not every partition spoke again within {patience:?}");
-            std::thread::sleep(Duration::from_millis(20));
-            let voices = self.voices().clone();
+            let voices = self.next_look();
             let silent = voices.values().filter_map(|voice| Some((voice.back?, voice.ended)));
             let (backs, ends): (Vec<Instant>, Vec<Instant>) = silent.unzip();
             let extremes = backs.iter().min().zip(ends.iter().max());
@@ -110,14 +111,19 @@ impl Watch {
         self.begin(since);
         while since.elapsed() < rest {
             ensure!(begun.elapsed() < patience, "not every partition speaks on for {rest:?}");
-            std::thread::sleep(Duration::from_millis(20));
-            let voices = self.voices().clone();
+            let voices = self.next_look();
             if voices.values().any(|voice| voice.longest.max(voice.last.elapsed()) >= SILENCE) {
                 since = Instant::now();
                 self.begin(since);
             }
         }
         Ok(())
+    }
+
+    /// What is known a moment later.
+    fn next_look(&self) -> BTreeMap<i32, Voice> {
+        std::thread::sleep(LOOK);
+        self.voices().clone()
     }
 
     fn voices(&self) -> MutexGuard<'_, BTreeMap<i32, Voice>> {

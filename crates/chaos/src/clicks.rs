@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use crate::chance::Chance;
+use fastrand::Rng;
 
 /// When it begins, in seconds since 1970.
 const BEGINNING: u64 = 1_511_658_000;
@@ -21,19 +21,19 @@ const PRODUCTS: u64 = 20_000;
 
 /// Writes so many rows, in time order. People come, look around, fill carts, and come back hours later or never.
 pub(crate) fn write(path: &Path, seed: u64, rows: u64) {
-    let mut chance = Chance::new(seed);
+    let mut chance = Rng::with_seed(seed);
     let people = (rows / ROWS_EACH).max(PRESENT * 2);
-    let mut present: Vec<u64> = (0..PRESENT).map(|_| chance.below(people)).collect();
+    let mut present: Vec<u64> = (0..PRESENT).map(|_| chance.u64(..people)).collect();
     let mut file = BufWriter::new(File::create(path).unwrap());
     for row in 0..rows {
-        let place = usize::try_from(chance.below(PRESENT)).expect("a place");
-        if chance.below(ROWS_OF_A_VISIT) == 0 {
-            present[place] = chance.below(people);
+        let place = chance.usize(..present.len());
+        if chance.u64(..ROWS_OF_A_VISIT) == 0 {
+            present[place] = chance.u64(..people);
         }
         // Most look at what most look at.
-        let product = chance.below(PRODUCTS).min(chance.below(PRODUCTS));
+        let product = chance.u64(..PRODUCTS).min(chance.u64(..PRODUCTS));
         let second = BEGINNING + row / ROWS_A_SECOND;
-        let deed = match chance.below(100) {
+        let deed = match chance.u8(..100) {
             0..85 => "pv",
             85..91 => "cart",
             91..96 => "fav",

@@ -1,6 +1,7 @@
 //! Apache Kafka on this machine, by `deploy/kafka/kafka`: started for who needs it, and gone with them.
 
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -14,8 +15,7 @@ const APART: u16 = 10;
 
 /// A cluster of one node, for one test at a time: two cores do not carry more.
 pub struct Cluster {
-    /// Its address.
-    pub bootstrap: &'static str,
+    nodes: &'static Nodes,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -26,7 +26,15 @@ impl Cluster {
         static TURN: Mutex<()> = Mutex::new(());
         static NODE: OnceLock<Nodes> = OnceLock::new();
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { bootstrap: &NODE.get_or_init(|| Nodes::start(1, "")).bootstrap, _turn: turn }
+        Self { nodes: NODE.get_or_init(|| Nodes::start(1, "")), _turn: turn }
+    }
+}
+
+impl Deref for Cluster {
+    type Target = Nodes;
+
+    fn deref(&self) -> &Nodes {
+        self.nodes
     }
 }
 

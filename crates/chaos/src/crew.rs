@@ -2,15 +2,15 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
+use fastrand::Rng;
 use stream_runtime::Step;
 
-use crate::chance::Chance;
 use crate::shop::{INGEST, PROFILE_UPDATER, RECOMMENDER, Shop};
 use crate::tried::Tried;
 use crate::worker::{Fate, Worker, now};
 
 /// A worker that is fated dies within its first so many transactions.
-const FATED_WITHIN: u64 = 20;
+const FATED_WITHIN: usize = 20;
 /// Who has not committed again after so many milliseconds has nothing to do, and may be killed all the same.
 const SETTLED: u64 = 8_000;
 
@@ -31,7 +31,7 @@ struct Death {
 /// Workers of one shop.
 pub(crate) struct Crew<'a> {
     shop: &'a Shop,
-    chance: Chance,
+    chance: Rng,
     /// Of a hundred that are started, so many die at a step of their own.
     fated: u64,
     posts: Vec<Post>,
@@ -44,7 +44,7 @@ impl<'a> Crew<'a> {
     /// Starts an instance for each of these commands.
     pub(crate) fn start(shop: &'a Shop, commands: &[&'static str], seed: u64, fated: u64) -> Self {
         let (posts, deaths, quitters) = (Vec::new(), Vec::new(), Vec::new());
-        let mut crew = Self { shop, chance: Chance::new(seed), fated, posts, deaths, quitters };
+        let mut crew = Self { shop, chance: Rng::with_seed(seed), fated, posts, deaths, quitters };
         for (number, command) in commands.iter().enumerate() {
             crew.join(&format!("{command}-{number}"), command);
         }
@@ -78,8 +78,8 @@ impl<'a> Crew<'a> {
     pub(crate) fn strike(&mut self, command: &str) {
         let places: Vec<usize> =
             (0..self.posts.len()).filter(|place| self.posts[*place].command == command).collect();
-        let place = self.chance.of(&places);
-        self.posts[place].worker.kill();
+        let place = self.chance.choice(&places).expect("somebody runs it");
+        self.posts[*place].worker.kill();
         self.look();
     }
 
@@ -145,17 +145,17 @@ impl<'a> Crew<'a> {
     }
 
     fn worker(&mut self, instance: &str, command: &'static str) -> Worker {
-        let fate = if self.chance.below(100) < self.fated { self.fate(command) } else { Fate::default() };
+        let fate = if self.chance.u64(..100) < self.fated { self.fate(command) } else { Fate::default() };
         Worker::start_as(command, self.shop, instance, &fate)
     }
 
     fn fate(&mut self, command: &str) -> Fate {
         Fate {
             signal: "KILL".into(),
-            processor: self.chance.of(processors(command)).into(),
-            step: format!("{:?}", self.chance.of(&Step::ALL)),
-            transaction: usize::try_from(1 + self.chance.below(FATED_WITHIN)).expect("small"),
-            records: usize::try_from(self.chance.below(50)).expect("small"),
+            processor: (*self.chance.choice(processors(command)).expect("it runs one")).into(),
+            step: format!("{:?}", self.chance.choice(Step::ALL).expect("there are steps")),
+            transaction: self.chance.usize(1..=FATED_WITHIN),
+            records: self.chance.usize(..50),
             ..Fate::default()
         }
     }

@@ -13,7 +13,6 @@
 )]
 
 pub mod bench;
-mod chance;
 mod clicks;
 pub mod clickstreams;
 pub mod cluster;
@@ -30,5 +29,4 @@ pub mod table;
 mod tried;
 pub mod worker;
 
-pub use chance::Chance;
 pub use tried::Tried;

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::chance::Chance;
+use fastrand::Rng;
+
 use crate::cluster::Nodes;
 use crate::request::{self, Request};
 
@@ -159,7 +160,7 @@ fn connect(client: TcpStream, broker: u16, network: &Arc<Network>, number: u64) 
     let link = Link { broker: upstream_end, requests, late: Late::default() };
     let late = Arc::clone(&link.late);
     std::thread::spawn(move || {
-        let held = take_requests(client, &link, &there, &mut Chance::new(number));
+        let held = take_requests(client, &link, &there, &mut Rng::with_seed(number));
         let _ = client_end.shutdown(Shutdown::Both);
         // A request that is held still has its way to the broker.
         if !held {
@@ -173,9 +174,9 @@ fn connect(client: TcpStream, broker: u16, network: &Arc<Network>, number: u64) 
 }
 
 /// Passes requests on until the connection ends; true if one of it is held.
-fn take_requests(mut client: TcpStream, link: &Link, network: &Network, chance: &mut Chance) -> bool {
+fn take_requests(mut client: TcpStream, link: &Link, network: &Network, chance: &mut Rng) -> bool {
     while let Some(frame) = read_frame(&mut client) {
-        if chance.below(1_000) < network.cut.load(Ordering::Relaxed) {
+        if chance.u64(..1_000) < network.cut.load(Ordering::Relaxed) {
             return false;
         }
         let request = request::read(&frame[4..]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use events::EventTime;
 use ingest::{Format, Source, SourceKind};
-use paczek::{Row, TopicDigest, read_rows};
+use paczek::{Config, Row, TopicDigest, read_rows};
 use stream_runtime::SourceRecord;
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::broker::{Broker as _, Extent, LogReader as _, Read};
@@ -45,7 +45,7 @@ impl Shop {
     /// A shop whose topics have been made. `settings` are further environment variables.
     #[must_use]
     pub fn open(cluster: &Cluster, name: &str, settings: &[(&str, &str)]) -> Self {
-        Self::open_at(cluster.bootstrap, name, settings)
+        Self::open_at(&cluster.bootstrap, name, settings)
     }
 
     /// The same on a cluster at this address.
@@ -72,10 +72,20 @@ impl Shop {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
-    /// The name of a topic of this shop.
+    /// The name of a topic of this shop, in the generation that it is in.
     #[must_use]
     pub fn topic(&self, name: &str) -> String {
-        format!("{}-{name}", self.name)
+        self.config().topic(name)
+    }
+
+    fn config(&self) -> Config {
+        let generation = self.settings.iter().find(|(name, _)| name == "GENERATION");
+        Config {
+            application: self.name.clone(),
+            topic_prefix: format!("{}-", self.name),
+            generation: generation.map_or(1, |(_, generation)| generation.parse().unwrap()),
+            ..Config::default()
+        }
     }
 
     /// The environment of an instance.
@@ -105,10 +115,18 @@ impl Shop {
         self.directory.path().join(instance)
     }
 
+    /// A command of the binary that nobody has started yet.
+    #[must_use]
+    pub fn prepared(&self, arguments: &[&str]) -> Command {
+        let mut command = binary();
+        command.args(arguments).envs(self.environment("none"));
+        command
+    }
+
     /// Runs a command of the binary.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Output {
-        binary().args(arguments).envs(self.environment("none")).output().unwrap()
+        self.prepared(arguments).output().unwrap()
     }
 
     /// Runs a command that must succeed.
@@ -128,8 +146,9 @@ impl Shop {
     #[must_use]
     pub fn digests(&self) -> BTreeMap<String, TopicDigest> {
         let json: serde_json::Value = serde_json::from_str(&self.expect(&["digest", "--json"])).unwrap();
-        // `decisions` is no topic but an account of three.
-        let key = |name: &str| if name == "decisions" { name.to_owned() } else { self.topic(name) };
+        // `decisions` is no topic but an account of three; the others go by their first name.
+        let first = Config { generation: 1, ..self.config() };
+        let key = |name: &str| if name == "decisions" { name.to_owned() } else { first.topic(name) };
         let digest = |name: &str| (name.to_owned(), parse(&json[key(name)]));
         DIGESTED.into_iter().map(digest).collect()
     }
@@ -223,7 +242,7 @@ impl Shop {
             PROFILE_UPDATER => "events",
             _ => "profile-updates",
         };
-        let (group, topic) = (format!("{}-{processor}", self.name), self.topic(input));
+        let (group, topic) = (self.config().group(processor), self.topic(input));
         let mut offsets = None;
         // A group's coordinator takes a moment to be found.
         wait("the group's coordinator answers", || {

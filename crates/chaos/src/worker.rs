@@ -1,12 +1,13 @@
 //! Real `paczek` processes, which do as they are told: die, stop or sleep at a step of a transaction.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use paczek::{Hooks, main_with};
@@ -214,7 +215,7 @@ pub fn work_if_asked() -> Option<ExitCode> {
         end_last_owner: !fate.without.contains("ending"),
         ..Guards::default()
     };
-    let (transactions, met, applied) = (AtomicUsize::new(1), AtomicBool::new(false), AtomicU64::new(0));
+    let (transactions, met, applied) = (AtomicUsize::new(1), AtomicBool::new(false), Mutex::default());
     let observer = Arc::new(Executor { fate, transactions, met, applied, log });
     Some(main_with(["paczek".into(), command.into()], &Hooks { observer, guards }))
 }
@@ -224,15 +225,14 @@ struct Executor {
     fate: Fate,
     transactions: AtomicUsize,
     met: AtomicBool,
-    /// When it was last noted that something was committed and applied.
-    applied: AtomicU64,
+    /// When it was last noted, of each processor, that something was committed and applied.
+    applied: Mutex<BTreeMap<String, u64>>,
     log: File,
 }
 
 impl Observer for Executor {
     fn reached(&self, processor: &str, step: Step, records: usize) {
-        if step == Step::Applied && now().saturating_sub(self.applied.load(Ordering::Relaxed)) >= OFTEN {
-            self.applied.store(now(), Ordering::Relaxed);
+        if step == Step::Applied && self.is_due(processor) {
             self.note(&format!("{APPLIED} {processor} {}", now()));
         }
         if processor != self.fate.processor {
@@ -266,6 +266,17 @@ impl Observer for Executor {
 }
 
 impl Executor {
+    /// Whether it is time to note again that this processor has committed.
+    fn is_due(&self, processor: &str) -> bool {
+        let mut noted = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = noted.entry(processor.to_owned()).or_default();
+        let is_due = now().saturating_sub(*last) >= OFTEN;
+        if is_due {
+            *last = now();
+        }
+        is_due
+    }
+
     fn note(&self, text: &str) {
         (&self.log).write_all(format!("{text}\n").as_bytes()).unwrap();
     }

@@ -393,6 +393,11 @@ impl SourceConfig {
         if self.topic.is_empty() { &self.name } else { &self.topic }
     }
 
+    /// The processor that reads it.
+    pub(crate) fn processor(&self) -> String {
+        format!("ingest-{}", self.name)
+    }
+
     /// What ingest needs to know of it.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::headers;
 use crate::problem::Problem;
 use crate::processors::{CLICKSTREAM, told};
 use crate::read::count_partitions;
-use crate::topics::{Topic, check_generation, configured, input_of, last_trailers, wait_for};
+use crate::topics::{Topic, check_generation, configured, input_of, last_trailers, own, wait_for};
 
 /// Memory for the rows of one partition, in bytes.
 const SCRATCH_CACHE: usize = 8 << 20;
@@ -59,6 +59,12 @@ pub(crate) struct Site<'a, B> {
 
 /// [`reshard`] on Apache Kafka, with what waits in the state directory, which nobody else may use meanwhile.
 pub(crate) fn on_kafka(broker: &KafkaBroker, config: &Config, partitions: i32) -> Result<Resharded, Problem> {
+    if let Some(changelog) = left_out(config, broker.topics()?.keys()) {
+        return Err(Problem::Config(format!(
+            "{changelog} is of a source that is not configured, and its state would stay behind: configure the \
+             source for now, or delete the topic if it is not to come back; nothing has moved"
+        )));
+    }
     let directory = StateDirectory::hold(&config.state_dir, || uuid::Uuid::new_v4().to_string())?;
     let make = |topic: &NewTopic| {
         broker.create_topic(topic)?;
@@ -111,6 +117,14 @@ pub(crate) fn reshard<B: Broker>(
     Ok(Resharded { generation: next.generation, partitions, already: false, moved })
 }
 
+/// The changelog of this generation that belongs to no source of this configuration.
+fn left_out<'a>(config: &Config, topics: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
+    let (any, own) = (config.topic("ingest-*-changelog"), own(config));
+    let (before, after) = any.split_once('*')?;
+    let is_of_ingest = |topic: &str| topic.starts_with(before) && topic.ends_with(after);
+    topics.into_iter().find(|topic| is_of_ingest(topic) && !own.contains(topic))
+}
+
 fn done_already<B: Broker>(broker: &B, config: &Config, next: &Config) -> Result<Option<Resharded>, Problem> {
     if moved_to(broker, &config.topic("profile-updater-changelog"))?.is_none() {
         return Ok(None);
@@ -130,9 +144,8 @@ fn moves(config: &Config, next: &Config) -> Vec<Move> {
         Move { group: config.group(&processor), from: place(config), to: place(next), processor }
     };
     let sources = config.sources.iter();
-    let mut moves: Vec<Move> = sources
-        .map(|source| one(format!("ingest-{}", source.name), &|_| source.topic().to_owned()))
-        .collect();
+    let mut moves: Vec<Move> =
+        sources.map(|source| one(source.processor(), &|_| source.topic().to_owned())).collect();
     moves.push(one("profile-updater".to_owned(), &|config| config.topic("events")));
     moves.push(one("recommender".to_owned(), &|config| config.topic("profile-updates")));
     moves
@@ -264,6 +277,26 @@ impl From<ReshardProblem> for Problem {
             ReshardProblem::Runtime(error) => error.into(),
             ReshardProblem::Uneven { .. } | ReshardProblem::InUse { .. } => Self::Config(problem.to_string()),
             _ => Self::Failed(problem.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_configured_no_more_is_not_left_behind() {
+        let config = Config { topic_prefix: "bakery.".into(), ..Config::default() }.resharded();
+        let found = |topic: &str| left_out(&config, [&topic.to_owned()]).is_some();
+        assert!(found("bakery.ingest-kiosk-changelog-g2"));
+        for other in [
+            "bakery.ingest-clickstream-changelog-g2",
+            "bakery.ingest-kiosk-changelog",
+            "ingest-kiosk-changelog-g2",
+            "bakery.profile-updater-changelog-g2",
+        ] {
+            assert!(!found(other), "{other}");
         }
     }
 }

@@ -26,7 +26,7 @@ impl Changelog {
         } else if is_of(config, "recommender-changelog", topic) {
             Some(Self::Customers)
         } else {
-            let mut sources = config.sources.iter().map(|source| format!("ingest-{}-changelog", source.name));
+            let mut sources = config.sources.iter().map(|source| format!("{}-changelog", source.processor()));
             sources.any(|changelog| is_of(config, &changelog, topic)).then_some(Self::Positions)
         }
     }

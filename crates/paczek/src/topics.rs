@@ -82,7 +82,7 @@ pub(crate) fn configured(config: &Config) -> Result<Vec<Topic>, Problem> {
     for source in &config.sources {
         let (raw, changelog) = (named("clickstream"), named("ingest-clickstream-changelog"));
         topics.extend(raw.map(|raw| Topic { name: source.topic().to_owned(), ..raw }));
-        let name = config.topic(&format!("ingest-{}-changelog", source.name));
+        let name = config.topic(&format!("{}-changelog", source.processor()));
         topics.extend(changelog.map(|changelog| Topic { name, ..changelog }));
     }
     let shared =
@@ -137,7 +137,7 @@ pub(crate) fn plan(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, P
 /// Whether only `reshard` makes a topic. A source that comes later has a changelog of its own.
 fn is_resharded(broker: &KafkaBroker, config: &Config, topic: &str) -> Result<bool, Problem> {
     let of_source = |source: &SourceConfig| {
-        source.topic() == topic || config.topic(&format!("ingest-{}-changelog", source.name)) == topic
+        source.topic() == topic || config.topic(&format!("{}-changelog", source.processor())) == topic
     };
     let of_generation = config.generation > 1 && topic.ends_with(&format!("-g{}", config.generation));
     let is_there = || broker.partitions(&config.topic("profile-updater-changelog"));
@@ -150,7 +150,7 @@ pub(crate) fn input_of(config: &Config, changelog: &str) -> Option<String> {
         (config.topic(&format!("{name}-changelog")) == changelog).then_some(input)
     };
     let mut sources = config.sources.iter();
-    let ingest = sources.find_map(|source| of(&format!("ingest-{}", source.name), source.topic().to_owned()));
+    let ingest = sources.find_map(|source| of(&source.processor(), source.topic().to_owned()));
     let updater = || of("profile-updater", config.topic("events"));
     ingest.or_else(updater).or_else(|| of("recommender", config.topic("profile-updates")))
 }
@@ -263,7 +263,7 @@ impl Partitions {
         }
         let partitions = Self { of };
         for source in &config.sources {
-            partitions.same(source.topic(), &config.topic(&format!("ingest-{}-changelog", source.name)))?;
+            partitions.same(source.topic(), &config.topic(&format!("{}-changelog", source.processor())))?;
         }
         partitions.same(&config.topic("events"), &config.topic("profile-updater-changelog"))?;
         partitions.same(&config.topic("profile-updates"), &config.topic("recommender-changelog"))?;

@@ -47,7 +47,7 @@ impl Topology {
         let sources = config.sources.iter();
         let ingest = sources.map(|source| {
             let processor = IngestProcessor {
-                name: format!("ingest-{}", source.name),
+                name: source.processor(),
                 frontier: format!("{}/frontier", source.name),
                 source: source.source().map_err(Problem::Config)?,
                 schema_id: registry.input(source.topic()),
@@ -120,7 +120,7 @@ pub(crate) fn picture(config: &Config) -> String {
     let mut text = String::new();
     for source in &config.sources {
         let outputs = format!("{}, {}", config.topic("events"), config.topic("dead-letters"));
-        draw(&mut text, source.topic(), &format!("ingest-{}", source.name), &outputs, config);
+        draw(&mut text, source.topic(), &source.processor(), &outputs, config);
     }
     let all = |names: &[&str]| names.iter().map(|name| config.topic(name)).collect::<Vec<_>>().join(", ");
     let outputs = all(&["profile-updates", "sessions", "dead-letters"]);

@@ -32,10 +32,8 @@ pub fn open_sound(path: &Path, options: &RocksOptions) -> Result<Opened, StoreEr
         Err(error) if error.is_damaged() => {}
         Err(error) => return Err(error),
     }
-    let aside = set_aside(path).map_err(|error| {
-        let reason = format!("it is damaged and cannot be set aside: {error}");
-        StoreError::Engine { path: path.display().to_string(), reason }
-    })?;
+    let aside = set_aside(path)
+        .map_err(|error| hindered(path, &format!("it is damaged and cannot be set aside: {error}")))?;
     Ok(Opened { store: RocksStore::open(path, options)?, set_aside: Some(aside) })
 }
 
@@ -47,6 +45,11 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     }
     fs::rename(path, &aside)?;
     Ok(aside)
+}
+
+/// What stands in the way of a store whose contents are not at fault.
+pub(crate) fn hindered(path: &Path, reason: &impl ToString) -> StoreError {
+    StoreError::Engine { path: path.display().to_string(), reason: reason.to_string() }
 }
 
 /// What the engine means when it cannot open a store. It trips over damage in many ways.

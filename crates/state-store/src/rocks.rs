@@ -8,7 +8,7 @@ use rocksdb::{
     Options, ReadOptions, WriteOptions,
 };
 
-use crate::damage::{at_open, at_work, note_damage};
+use crate::damage::{at_open, at_work, hindered, note_damage};
 use crate::load::{Family, Load};
 use crate::{Row, Size, StateStore, StoreError, Timer, WriteBatch};
 
@@ -62,9 +62,8 @@ impl RocksStore {
     pub fn open(path: &Path, options: &RocksOptions) -> Result<Self, StoreError> {
         let families =
             FAMILIES.map(|(name, points)| ColumnFamilyDescriptor::new(name, family(options, points)));
-        let engine = |reason: String| StoreError::Engine { path: path.display().to_string(), reason };
-        let database = database().map_err(|error| engine(error.to_string()))?;
-        sync_logs(path).map_err(|error| engine(error.to_string()))?;
+        let database = database().map_err(|error| hindered(path, &error))?;
+        sync_logs(path).map_err(|error| hindered(path, &error))?;
         let db = DB::open_cf_descriptors(&database, path, families).map_err(|error| at_open(path, &error))?;
         let mut store = Self { db, path: path.to_owned(), options: options.clone(), load: None };
         // Only now, since whoever has the store open is still loading it.
@@ -103,7 +102,7 @@ impl RocksStore {
     }
 
     fn unwritable(&self, error: &io::Error) -> StoreError {
-        StoreError::Engine { path: self.path.display().to_string(), reason: error.to_string() }
+        hindered(&self.path, error)
     }
 
     fn malformed(&self) -> StoreError {

@@ -75,6 +75,7 @@ pub fn run_global<B: Broker, T: GlobalTable>(worker: GlobalWorker<'_, B, T>) -> 
                 tracing::warn!(table = follower.given.name, %error, "interrupted: reading on from there");
                 follower.given.health.turned(false);
                 std::thread::sleep(RETRY);
+                follower.reader = patiently(&follower.given, |given| given.broker.reader())?;
             }
             Err(error) => return Err(error),
         }
@@ -84,8 +85,7 @@ pub fn run_global<B: Broker, T: GlobalTable>(worker: GlobalWorker<'_, B, T>) -> 
 
 struct Follower<'a, B: Broker, T: GlobalTable> {
     given: GlobalWorker<'a, B, T>,
-    /// One that nothing has been read with yet: it is made first, since its client needs a while until it can read.
-    fresh: Option<B::Reader>,
+    reader: B::Reader,
     log: String,
     next: BTreeMap<i32, i64>,
     /// Where the partitions ended at start; one that has been reached is out.
@@ -97,7 +97,8 @@ struct Follower<'a, B: Broker, T: GlobalTable> {
 
 impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
     fn begin(given: GlobalWorker<'a, B, T>) -> Result<Self, RuntimeError> {
-        let fresh = Some(given.broker.reader()?);
+        // First, since its client needs a while until it can read.
+        let reader = patiently(&given, |given| given.broker.reader())?;
         let log = patiently(&given, |given| given.broker.log_name(given.topic))?;
         let extents = patiently(&given, |given| {
             let partitions = given.broker.partitions(given.topic)?.unwrap_or(0);
@@ -121,20 +122,16 @@ impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
         }
         let behind = extents.iter().filter(|(partition, extent)| next[*partition] < extent.stable_end);
         let behind = behind.map(|(partition, extent)| (*partition, extent.stable_end)).collect();
-        Ok(Self { given, fresh, log, next, behind, kept: Instant::now(), gauged: None, changed: false })
+        Ok(Self { given, reader, log, next, behind, kept: Instant::now(), gauged: None, changed: false })
     }
 
     fn follow(&mut self) -> Result<(), RuntimeError> {
-        let mut reader = match self.fresh.take() {
-            Some(reader) => reader,
-            None => self.given.broker.reader()?,
-        };
         let topic = self.given.topic;
         let positions: Vec<_> =
             self.next.iter().map(|(partition, next)| (topic, *partition, *next)).collect();
-        reader.assign(&positions)?;
+        self.reader.assign(&positions)?;
         while !self.given.health.is_stopping() {
-            self.read_run(&mut reader)?;
+            self.read_run()?;
             self.given.health.turned(self.behind.is_empty());
             if self.kept.elapsed() > self.given.snapshot_interval {
                 self.keep_snapshot()?;
@@ -143,10 +140,10 @@ impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
         Ok(())
     }
 
-    fn read_run(&mut self, reader: &mut B::Reader) -> Result<(), RuntimeError> {
+    fn read_run(&mut self) -> Result<(), RuntimeError> {
         let until = Instant::now() + RUN;
         while Instant::now() < until {
-            match reader.poll(POLL)? {
+            match self.reader.poll(POLL)? {
                 Some(Read::Record(record)) => self.take(&record),
                 Some(Read::End { partition }) => {
                     self.behind.remove(&partition);

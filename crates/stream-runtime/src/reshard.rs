@@ -19,7 +19,7 @@ use crate::broker::{
     TransactionalProducer as _,
 };
 use crate::trailer::{Frame, InputPosition, Trailer, state_key};
-use crate::worker::{last_trailer, read_through};
+use crate::worker::last_trailer;
 use crate::{Clock, Output, RuntimeError, StartFrom, StreamTime, TRAILER_KEY, partition_for};
 pub use problem::ReshardProblem;
 use standing::{Standing, first_record, merged, stable_end, standings};
@@ -114,6 +114,7 @@ pub struct Reshard<'a, B: Broker> {
     moves: &'a [Move],
     settings: &'a ReshardSettings<'a>,
     producer: B::Producer,
+    reader: B::Reader,
     /// Of each move, where every partition stands.
     standing: Vec<Vec<Standing>>,
 }
@@ -139,8 +140,9 @@ impl<'a, B: Broker> Reshard<'a, B> {
             }
         }
         let producer = broker.producer(&producer_settings(settings))?;
-        let standing = look(broker, moves, settings)?;
-        Ok(Self { broker, moves, settings, producer, standing })
+        let mut reader = broker.reader()?;
+        let standing = look((broker, &mut reader), moves, settings)?;
+        Ok(Self { broker, moves, settings, producer, reader, standing })
     }
 
     /// How far the sources of a processor have got, all its partitions together.
@@ -168,15 +170,15 @@ impl<'a, B: Broker> Reshard<'a, B> {
     pub fn commit(mut self, along: &[Output]) -> Result<(), ReshardProblem> {
         let mut members = self.join()?;
         // From here on nobody else can commit: whoever joins takes the membership that these offsets need.
-        for (one, (now, then)) in
-            self.moves.iter().zip(look(self.broker, self.moves, self.settings)?.iter().zip(&self.standing))
-        {
-            if now != then {
+        let standing_now = look((self.broker, &mut self.reader), self.moves, self.settings)?;
+        for (one, (now, then)) in self.moves.iter().zip(standing_now.iter().zip(&self.standing)) {
+            let is_untouched = now.iter().zip(then).all(|(now, then)| now.is_untouched(then));
+            if now.len() != then.len() || !is_untouched {
                 return Err(ReshardProblem::busy(one, self.settings));
             }
         }
         let mut trailers = Vec::new();
-        for (one, standing) in self.moves.iter().zip(&self.standing) {
+        for (one, standing) in self.moves.iter().zip(&self.standing.clone()) {
             trailers.extend(self.beginnings(one, standing)?);
             trailers.extend(standing.iter().map(|last| self.end_of(one, last)));
         }
@@ -207,7 +209,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
         tell: &mut dyn FnMut(u64),
     ) -> Result<Copied, ReshardProblem> {
         let after = self.spread(one)?;
-        self.clear(one, after)?;
+        self.clear(number, one, after)?;
         let (before, sent) = self.send_rows(number, one, after, tell)?;
         let mut arrived = Tally::default();
         for partition in 0..after {
@@ -222,7 +224,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
     }
 
     /// The partitions of the new topics, which nobody has used yet.
-    fn spread(&self, one: &Move) -> Result<i32, ReshardProblem> {
+    fn spread(&mut self, one: &Move) -> Result<i32, ReshardProblem> {
         let count = |topic: &str| {
             let found = self.broker.partitions(topic)?;
             found.ok_or_else(|| ReshardProblem::from(RuntimeError::TopicGone(topic.to_owned())))
@@ -232,11 +234,12 @@ impl<'a, B: Broker> Reshard<'a, B> {
             let (topic, input) = (one.to.changelog.clone(), one.to.input.clone());
             return Err(ReshardProblem::Uneven { topic, found, input, expected });
         }
-        let mut reader = self.broker.reader()?;
+        let (broker, reader) = (self.broker, &mut self.reader);
         for partition in 0..expected {
             let (input, changelog) = (&one.to.input, &one.to.changelog);
-            let is_read = !one.keeps_input() && first_record(self.broker, input, partition, 0)?.is_some();
-            if is_read || last_trailer(self.broker, &mut reader, changelog, partition)?.is_some() {
+            let is_read =
+                !one.keeps_input() && first_record((broker, &mut *reader), input, partition, 0)?.is_some();
+            if is_read || last_trailer(broker, reader, changelog, partition)?.is_some() {
                 let topic = if is_read { input } else { changelog };
                 return Err(ReshardProblem::InUse { topic: topic.clone() });
             }
@@ -244,17 +247,15 @@ impl<'a, B: Broker> Reshard<'a, B> {
         Ok(expected)
     }
 
-    /// Takes back what a try before this one has left.
-    fn clear(&mut self, one: &Move, partitions: i32) -> Result<(), ReshardProblem> {
-        let mut reader = self.broker.reader()?;
-        let mut writer = self.writer();
+    /// Takes back what a try before this one has left: each row once, however many tries there were.
+    fn clear(&mut self, number: usize, one: &Move, partitions: i32) -> Result<(), ReshardProblem> {
         for partition in 0..partitions {
-            let end = stable_end(writer.broker, writer.settings, &one.to.changelog, partition)?;
-            let start = writer.broker.extent(&one.to.changelog, partition)?.start;
-            let from = (one.to.changelog.as_str(), partition, start);
-            read_through(&mut reader, from, end, |record| writer.send(&output(one, partition, record.key)))?;
+            let left = self.arrived(number, one, (partition, partitions))?;
+            let mut writer = self.writer();
+            each_row(&*left, |key, _| writer.send(&output(one, partition, Some(state_key(key)))))?;
+            writer.finish()?;
         }
-        writer.finish()
+        Ok(())
     }
 
     /// Sends every row to where it belongs; the partitions they were in, and what was sent.
@@ -267,10 +268,10 @@ impl<'a, B: Broker> Reshard<'a, B> {
     ) -> Result<(i32, Tally), ReshardProblem> {
         let standing = self.standing.get(number).cloned().unwrap_or_default();
         let (mut sent, settings) = (Tally::default(), self.settings);
-        let mut writer = self.writer();
         for last in &standing {
             let at = (one.from.changelog.as_str(), last.partition, last.changelog_end);
-            let store = filled(writer.broker, settings, at, None)?;
+            let store = filled((self.broker, &mut self.reader), settings, at, None)?;
+            let mut writer = self.writer();
             each_row(&*store, |key, value| {
                 sent.see(key, value);
                 tell(1);
@@ -278,24 +279,20 @@ impl<'a, B: Broker> Reshard<'a, B> {
                 let row = output(one, partition, Some(state_key(key)));
                 writer.send(&Output { value: Some(value.to_vec()), ..row })
             })?;
+            writer.finish()?;
         }
-        writer.finish()?;
         Ok((standing.len().try_into().unwrap_or(i32::MAX), sent))
     }
 
-    /// The rows of a new partition, as a worker will find them.
+    /// The rows of a new partition, counted, each where it belongs.
     fn read_back(
-        &self,
+        &mut self,
         number: usize,
         one: &Move,
         (partition, after): (i32, i32),
         tell: &mut dyn FnMut(u64),
     ) -> Result<Tally, ReshardProblem> {
-        let standing = self.standing.get(number).map_or(&[][..], Vec::as_slice);
-        let trailer = self.beginning(one, standing, partition, after);
-        let end = stable_end(self.broker, self.settings, &one.to.changelog, partition)?;
-        let at = (one.to.changelog.as_str(), partition, end);
-        let store = filled(self.broker, self.settings, at, Some(&trailer))?;
+        let store = self.arrived(number, one, (partition, after))?;
         let mut arrived = Tally::default();
         each_row(&*store, |key, value| {
             let misplaced = !one.keeps_input() && partition_for(key, after) != partition;
@@ -310,8 +307,26 @@ impl<'a, B: Broker> Reshard<'a, B> {
         Ok(arrived)
     }
 
+    /// The rows of a new partition, as a worker will find them.
+    fn arrived(
+        &mut self,
+        number: usize,
+        one: &Move,
+        (partition, after): (i32, i32),
+    ) -> Result<Box<dyn StateStore>, ReshardProblem> {
+        let standing = self.standing.get(number).map_or(&[][..], Vec::as_slice);
+        let trailer = self.beginning(one, standing, partition, after);
+        let end = stable_end(self.broker, self.settings, &one.to.changelog, partition)?;
+        filled(
+            (self.broker, &mut self.reader),
+            self.settings,
+            (&one.to.changelog, partition, end),
+            Some(&trailer),
+        )
+    }
+
     /// The trailers with which the new changelogs begin.
-    fn beginnings(&self, one: &Move, standing: &[Standing]) -> Result<Vec<Output>, ReshardProblem> {
+    fn beginnings(&mut self, one: &Move, standing: &[Standing]) -> Result<Vec<Output>, ReshardProblem> {
         let after = self.spread(one)?;
         let trailer = |partition| {
             let trailer = self.beginning(one, standing, partition, after).encode();
@@ -436,11 +451,11 @@ impl<B: Broker> Writer<'_, B> {
 }
 
 fn look<B: Broker>(
-    broker: &B,
+    (broker, reader): (&B, &mut B::Reader),
     moves: &[Move],
     settings: &ReshardSettings<'_>,
 ) -> Result<Vec<Vec<Standing>>, ReshardProblem> {
-    moves.iter().map(|one| standings(broker, one, settings)).collect()
+    moves.iter().map(|one| standings((broker, &mut *reader), one, settings)).collect()
 }
 
 /// A record of a new changelog, without a value so far.

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use stream_runtime::Step;
 
-use crate::chance::Chance;
 use crate::crew::Crew;
 use crate::feed::Feed;
 use crate::oracle::judge;
@@ -31,7 +31,7 @@ const OFFSETS: Duration = Duration::from_millis(700);
 /// Inputs of the soak: each is run again and again, with other kills.
 const INPUTS: u64 = 4;
 /// Milliseconds from when a group works again to the next kill in it.
-const MEAN: u64 = 1_000;
+const MEAN: f64 = 1_000.0;
 /// Between two lines about how far a run has got.
 const TOLD: Duration = Duration::from_secs(10);
 
@@ -107,7 +107,7 @@ fn storm(stage: &mut Stage, shop: &Shop, input: &Input, commands: &[&'static str
 
 /// Kills, in each group for itself, some time after the last one who was killed there works again.
 struct Reaper {
-    chance: Chance,
+    chance: Rng,
     /// By command, when the next one dies, once that is known.
     next: Vec<(&'static str, Option<u64>)>,
 }
@@ -116,13 +116,13 @@ impl Reaper {
     fn new(commands: &[&'static str], seed: u64) -> Self {
         let mut groups = commands.to_vec();
         groups.dedup();
-        Self { chance: Chance::new(seed), next: groups.into_iter().map(|group| (group, None)).collect() }
+        Self { chance: Rng::with_seed(seed), next: groups.into_iter().map(|group| (group, None)).collect() }
     }
 
     fn look(&mut self, crew: &mut Crew<'_>) {
         for (group, next) in &mut self.next {
             match *next {
-                None if crew.is_settled(group) => *next = Some(now() + self.chance.wait(MEAN)),
+                None if crew.is_settled(group) => *next = Some(now() + wait_for_next(&mut self.chance)),
                 Some(due) if now() >= due => {
                     crew.strike(group);
                     *next = None;
@@ -131,6 +131,11 @@ impl Reaper {
             }
         }
     }
+}
+
+/// Milliseconds until the next of events that know nothing of each other.
+fn wait_for_next(chance: &mut Rng) -> u64 {
+    (-(1.0 - chance.f64()).ln() * MEAN) as u64
 }
 
 /// How far a run has got, asked now and then.
@@ -226,7 +231,7 @@ pub(super) fn every_step(stage: &mut Stage, number: usize) -> Tried {
     let cluster = stage.cluster(1);
     let shop = stage.shop(&cluster, &[SOON[0], SOON[1], ("TRANSACTIONS__MAX_RECORDS", "60")]);
     let mut tried = Tried { events, ..Tried::default() };
-    let mut chance = Chance::new(number as u64);
+    let mut chance = Rng::with_seed(number as u64);
     let processors =
         if stage.scale == Scale::Full { &[INGEST, PROFILE_UPDATER][..] } else { &[PROFILE_UPDATER] };
     let deaths: Vec<_> = processors.iter().flat_map(|one| Step::ALL.map(|step| (*one, step))).collect();
@@ -247,13 +252,13 @@ pub(super) fn every_step(stage: &mut Stage, number: usize) -> Tried {
     tried
 }
 
-fn die_at(shop: &Shop, processor: &str, step: Step, chance: &mut Chance, tried: &mut Tried) {
+fn die_at(shop: &Shop, processor: &str, step: Step, chance: &mut Rng, tried: &mut Tried) {
     let step = format!("{step:?}");
     let fate = Fate {
         signal: "KILL".into(),
         processor: processor.to_owned(),
         step: step.clone(),
-        transaction: usize::try_from(2 + chance.below(4)).expect("small"),
+        transaction: chance.usize(2..6),
         records: 1,
         ..Fate::default()
     };
@@ -266,11 +271,11 @@ fn die_at(shop: &Shop, processor: &str, step: Step, chance: &mut Chance, tried: 
 }
 
 /// Without its directory everything is read back; it dies on the way.
-fn die_restoring(shop: &Shop, chance: &mut Chance, tried: &mut Tried) {
+fn die_restoring(shop: &Shop, chance: &mut Rng, tried: &mut Tried) {
     std::fs::remove_dir_all(shop.state("a")).expect("its directory goes");
     let mut worker = Worker::start(shop, "a", &Fate::default());
     wait("it begins", || shop.state("a").join(PROFILE_UPDATER).exists() || worker.has_ended());
-    std::thread::sleep(Duration::from_millis(chance.below(300)));
+    std::thread::sleep(Duration::from_millis(chance.u64(..300)));
     worker.kill();
     tried.faults += 1;
     tried.kills += 1;

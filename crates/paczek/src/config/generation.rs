@@ -1,6 +1,6 @@
 //! Names that change when states move to topics with another number of partitions.
 
-use super::Config;
+use super::{Config, SourceConfig};
 
 /// Generations that a pipeline can go through.
 pub(super) const MOST: u32 = 1_000;
@@ -26,7 +26,7 @@ impl Config {
 
     /// The processors that keep state, in the order in which an event comes to them.
     pub(crate) fn processors(&self) -> impl Iterator<Item = String> {
-        let ingests = self.sources.iter().map(|source| format!("ingest-{}", source.name));
+        let ingests = self.sources.iter().map(SourceConfig::processor);
         ingests.chain(["profile-updater".to_owned(), "recommender".to_owned()])
     }
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use crate::support::clickstreams;
 use crate::support::cluster::Cluster;
 use crate::support::shop::{Demo, INGEST, PROFILE_UPDATER, Shop, wait};
@@ -92,7 +94,7 @@ fn without_offsets_in_the_transaction_a_kill_doubles() {
 /// Two instances, killed in turn.
 struct Bench<'a> {
     shop: &'a Shop,
-    random: Random,
+    random: Rng,
     workers: BTreeMap<&'static str, Worker>,
     kills: Vec<Kill>,
 }
@@ -109,7 +111,8 @@ struct Kill {
 
 impl<'a> Bench<'a> {
     fn new(shop: &'a Shop, seed: u64) -> Self {
-        let mut bench = Self { shop, random: Random(seed), workers: BTreeMap::new(), kills: Vec::new() };
+        let mut bench =
+            Self { shop, random: Rng::with_seed(seed), workers: BTreeMap::new(), kills: Vec::new() };
         for (instance, first) in [("a", 100), ("b", 130)] {
             bench.start(instance, first);
         }
@@ -120,10 +123,10 @@ impl<'a> Bench<'a> {
     fn start(&mut self, instance: &'static str, from: usize) {
         let fate = Fate {
             signal: "KILL".into(),
-            processor: [INGEST, PROFILE_UPDATER][self.random.below(2)].into(),
-            step: OPEN_STEPS[self.random.below(OPEN_STEPS.len())].into(),
-            transaction: from + self.random.below(8),
-            records: 1 + self.random.below(50),
+            processor: [INGEST, PROFILE_UPDATER][self.random.usize(..2)].into(),
+            step: OPEN_STEPS[self.random.usize(..OPEN_STEPS.len())].into(),
+            transaction: from + self.random.usize(..8),
+            records: self.random.usize(1..=50),
             ..Fate::default()
         };
         self.workers.insert(instance, Worker::start(self.shop, instance, &fate));
@@ -224,17 +227,5 @@ impl<'a> Bench<'a> {
         }
         // Which partitions an instance is given when it comes back is the group's to say.
         assert!(came_back > 0, "nobody came back on a directory");
-    }
-}
-
-/// A small generator of seeded numbers (Marsaglia's xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % bound as u64).expect("below a usize")
     }
 }

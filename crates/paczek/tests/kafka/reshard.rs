@@ -1,5 +1,9 @@
 //! Other partitions on Apache Kafka, in the middle of ten days.
 
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
 use ingest::Format;
 use paczek::{End, Row, raw_records, write_raw};
 use serde_json::Value;
@@ -9,38 +13,86 @@ use crate::support::cluster::Cluster;
 use crate::support::shop::{Demo, Shop, rows, wait};
 use crate::support::worker::{Fate, Worker};
 
+/// The topic of a source that is configured no more.
+const LEFT_OUT: &str = "ingest-kiosk-changelog";
+const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+/// Each try lives so much longer than the one before it.
+const LATER: Duration = Duration::from_millis(800);
+
 #[test]
 fn ten_days_with_other_partitions_in_the_middle_say_what_they_say_without() {
     let Some(file) = clickstreams::ten_days() else { return };
     let cluster = Cluster::take();
     let mut shop = Shop::open(&cluster, "resharded", &[]);
     let rows = rows(&file, Format::Alibaba);
-    let (first, rest) = rows.split_at(rows.len() / 2);
-    write(&shop, first, End::Open);
+    let (first, rest) = rows.split_at(rows.len() / 3);
+    let (second, third) = rest.split_at(rest.len() / 2);
+
     let worker = Worker::start(&shop, "a", &Fate::default());
+    write(&shop, first, End::Open);
     shop.finish(|| {});
     let reshard = ["reshard", "--to-partitions", "6", "--json"];
-    let refused = shop.command(&reshard);
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("has members"));
+    assert!(refused(&shop, &reshard, 1).contains("has members"));
     worker.end();
+    let left_out = shop.topic(LEFT_OUT);
+    let _ = cluster.tool(TOPICS, &["--create", "--topic", &left_out]);
+    assert!(refused(&shop, &reshard, 2).contains(&left_out));
+    let _ = cluster.tool(TOPICS, &["--delete", "--topic", &left_out]);
 
     let told: Value = serde_json::from_str(&shop.expect(&reshard)).unwrap();
     assert_eq!((&told["generation"], &told["already"]), (&Value::from(2), &Value::from(false)), "{told}");
     assert!(told["moved"][1]["rows"].as_u64() > Some(100), "{told}");
     let again: Value = serde_json::from_str(&shop.expect(&reshard)).unwrap();
     assert_eq!(again["already"], true, "what is done is done");
-    assert_eq!(shop.command(&["run"]).status.code(), Some(2), "the former generation starts no more");
+    refused(&shop, &["run"], 2);
 
     shop.set("GENERATION", "2");
-    write(&shop, rest, End::Ended);
+    work(&shop, second);
+    let kills = kill_until_through(&shop, &["reshard", "--to-partitions", "3"]);
+    assert!(kills >= 3, "it was through before it could be killed often");
+
+    shop.set("GENERATION", "3");
+    write(&shop, third, End::Ended);
     let worker = Worker::start(&shop, "a", &Fate::default());
     let demo = Demo::of(&file);
     wait("all is said as without", || shop.digests() == demo.digests);
     worker.end();
 }
 
+fn work(shop: &Shop, rows: &[Row]) {
+    let worker = Worker::start(shop, "a", &Fate::default());
+    write(shop, rows, End::Open);
+    shop.finish(|| {});
+    worker.end();
+}
+
 fn write(shop: &Shop, rows: &[Row], end: End) {
     let topic = shop.topic("clickstream");
     write_raw(&shop.broker, &topic, &raw_records(rows, 4, end)).unwrap();
+}
+
+/// The sentence with which a command is refused.
+fn refused(shop: &Shop, arguments: &[&str], code: i32) -> String {
+    let refused = shop.command(arguments);
+    let sentence = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(code), "{sentence}");
+    sentence
+}
+
+/// Kills the command, each time a little later, until it is faster; how often it was killed.
+fn kill_until_through(shop: &Shop, arguments: &[&str]) -> u32 {
+    let mut kills = 0;
+    loop {
+        let mut command = shop.prepared(arguments);
+        let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        sleep(LATER * (kills + 1));
+        if let Some(status) = running.try_wait().unwrap() {
+            assert!(status.success(), "after {kills} kills: {status}");
+            println!("killed {kills} times, then through within {:?}", LATER * (kills + 1));
+            return kills;
+        }
+        running.kill().unwrap();
+        running.wait().unwrap();
+        kills += 1;
+    }
 }

@@ -7,7 +7,7 @@ use crate::worker::{last_trailer, read_through};
 use crate::{RuntimeError, StreamTime};
 
 /// Where a processor stands on one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) partition: i32,
     /// How many partitions its input has.
@@ -20,6 +20,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Whether nobody has worked in between. Where nobody ever has, a source may go on growing.
+    pub(super) fn is_untouched(&self, since: &Self) -> bool {
+        (&self.trailer, self.changelog_end) == (&since.trailer, since.changelog_end)
+    }
+
     pub(super) fn sequence(&self) -> u64 {
         self.trailer.as_ref().map_or(0, |trailer| trailer.sequence)
     }
@@ -31,7 +36,7 @@ impl Standing {
 
 /// Where a stopped processor stands on each partition of an input that it has read to its end.
 pub(super) fn standings<B: Broker>(
-    broker: &B,
+    (broker, reader): (&B, &mut B::Reader),
     one: &Move,
     settings: &ReshardSettings<'_>,
 ) -> Result<Vec<Standing>, ReshardProblem> {
@@ -44,7 +49,8 @@ pub(super) fn standings<B: Broker>(
         let (topic, changelog) = (one.from.input.clone(), one.from.changelog.clone());
         return Err(RuntimeError::OtherPartitions { topic, changelog, found: partitions, expected }.into());
     }
-    (0..partitions).map(|partition| standing(broker, one, settings, (partition, partitions))).collect()
+    let all = 0..partitions;
+    all.map(|partition| standing((broker, &mut *reader), one, settings, (partition, partitions))).collect()
 }
 
 /// The stream time that each partition of new topics begins with: of an origin the least that any partition has
@@ -66,7 +72,7 @@ pub(super) fn merged(standing: &[Standing]) -> StreamTime {
 
 /// The offset of the first committed record of a partition from an offset on.
 pub(super) fn first_record<B: Broker>(
-    broker: &B,
+    (broker, reader): (&B, &mut B::Reader),
     topic: &str,
     partition: i32,
     from: i64,
@@ -74,7 +80,7 @@ pub(super) fn first_record<B: Broker>(
     let extent = broker.extent(topic, partition)?;
     let mut first = None;
     let from = (topic, partition, from.max(extent.start));
-    read_through(&mut broker.reader()?, from, extent.stable_end, |record| {
+    read_through(reader, from, extent.stable_end, |record| {
         first.get_or_insert(record.offset);
         Ok::<_, ReshardProblem>(())
     })?;
@@ -82,14 +88,14 @@ pub(super) fn first_record<B: Broker>(
 }
 
 fn standing<B: Broker>(
-    broker: &B,
+    (broker, reader): (&B, &mut B::Reader),
     one: &Move,
     settings: &ReshardSettings<'_>,
     (partition, partitions): (i32, i32),
 ) -> Result<Standing, ReshardProblem> {
     let (input, changelog) = (&one.from.input, &one.from.changelog);
     let changelog_end = stable_end(broker, settings, changelog, partition)?;
-    let trailer = last_trailer(broker, &mut broker.reader()?, changelog, partition)?;
+    let trailer = last_trailer(broker, reader, changelog, partition)?;
     if let Some(moved_to) = trailer.as_ref().and_then(|trailer| trailer.moved_to.clone()) {
         return Err(RuntimeError::Moved { changelog: changelog.clone(), moved_to }.into());
     }
@@ -99,7 +105,7 @@ fn standing<B: Broker>(
     };
     if !one.keeps_input() {
         stable_end(broker, settings, input, partition)?;
-        if first_record(broker, input, partition, next_offset)?.is_some() {
+        if first_record((broker, reader), input, partition, next_offset)?.is_some() {
             let (processor, topic) = (one.processor.clone(), input.clone());
             return Err(ReshardProblem::NotDrained { processor, topic, partition, next: next_offset });
         }

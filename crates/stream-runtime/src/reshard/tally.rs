@@ -53,7 +53,7 @@ impl fmt::Display for Tally {
 /// A store with what a worker would find in a changelog partition up to an offset; with `closing`, as if that
 /// trailer stood there.
 pub(super) fn filled<B: Broker>(
-    broker: &B,
+    (broker, reader): (&B, &mut B::Reader),
     settings: &ReshardSettings<'_>,
     (changelog, partition, end): (&str, i32, i64),
     closing: Option<&Trailer>,
@@ -61,7 +61,7 @@ pub(super) fn filled<B: Broker>(
     let mut restore =
         Restore::of((settings.scratch)()?, &Arc::from(changelog), frame_limit(settings.max_records))?;
     let start = broker.extent(changelog, partition)?.start;
-    read_through(&mut broker.reader()?, (changelog, partition, start), end, |record| {
+    read_through(reader, (changelog, partition, start), end, |record| {
         restore.take(&Bytes, record).map_err(failed)
     })?;
     if let Some(trailer) = closing {

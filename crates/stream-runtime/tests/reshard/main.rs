@@ -49,6 +49,7 @@ struct Scene {
     broker: MemoryBroker,
     rows: Rows,
     moves: Vec<Move>,
+    start_from: StartFrom,
 }
 
 impl Scene {
@@ -57,14 +58,11 @@ impl Scene {
     fn set(frames: &[Rows], partitions: i32) -> Self {
         let clock = MemoryClock::by_hand(1_000);
         let broker = MemoryBroker::new(&clock, 3);
-        let place = |input: &str, changelog: &str| Place { input: input.into(), changelog: changelog.into() };
-        let keeper = ("keeper", place("in", "log"), place("in-g2", "log-g2"));
-        let taker = ("taker", place("raw", "raw-log"), place("raw", "raw-log-g2"));
-        let moves = [taker, keeper].map(|(name, from, to)| {
-            let (processor, group) = (name.to_owned(), format!("group-{name}"));
-            Move { processor, group, from, to }
-        });
-        let mut scene = Self { clock, broker, rows: Rows::new(), moves: moves.to_vec() };
+        let moves = vec![
+            one("taker", ("raw", "raw-log"), ("raw", "raw-log-g2")),
+            one("keeper", ("in", "log"), ("in-g2", "log-g2")),
+        ];
+        let mut scene = Self { clock, broker, rows: Rows::new(), moves, start_from: StartFrom::Earliest };
         for topic in ["in", "log"] {
             scene.make(topic, partitions);
         }
@@ -156,20 +154,36 @@ impl Scene {
         broker: &B,
         meanwhile: impl FnOnce(),
     ) -> Result<Vec<Copied>, ReshardProblem> {
-        let settings = ReshardSettings {
-            transactional_id: "reshard".into(),
-            transaction_timeout: Duration::from_secs(60),
-            session_timeout: Duration::from_secs(6),
-            start_from: StartFrom::Earliest,
-            max_records: 100,
-            scratch: &scratch,
-            clock: &Hand(self.clock.clone(), self.broker.clone()),
-        };
+        let clock = self.hand();
+        let settings = self.settings(&clock);
         let mut reshard = Reshard::survey(broker, &self.moves, &settings)?;
         let copied = reshard.copy(&mut |_| {})?;
         meanwhile();
         reshard.commit(&[])?;
         Ok(copied)
+    }
+
+    /// Copies everything, and dies.
+    fn copy(&self) {
+        let clock = self.hand();
+        let settings = self.settings(&clock);
+        Reshard::survey(&self.broker, &self.moves, &settings).unwrap().copy(&mut |_| {}).unwrap();
+    }
+
+    fn hand(&self) -> Hand {
+        Hand(self.clock.clone(), self.broker.clone())
+    }
+
+    fn settings<'a>(&self, clock: &'a Hand) -> ReshardSettings<'a> {
+        ReshardSettings {
+            transactional_id: "reshard".into(),
+            transaction_timeout: Duration::from_secs(60),
+            session_timeout: Duration::from_secs(6),
+            start_from: self.start_from,
+            max_records: 100,
+            scratch: &scratch,
+            clock,
+        }
     }
 
     /// Holds what has come to the new changelog against what was kept, and where it stands against the rule.
@@ -203,6 +217,12 @@ impl Scene {
             assert_eq!(ended.moved_to, Some(format!("{log}-g2")));
         }
     }
+}
+
+fn one(processor: &str, from: (&str, &str), to: (&str, &str)) -> Move {
+    let place = |(input, changelog): (&str, &str)| Place { input: input.into(), changelog: changelog.into() };
+    let group = format!("group-{processor}");
+    Move { processor: processor.into(), group, from: place(from), to: place(to) }
 }
 
 fn record(topic: &str, partition: i32, key: Option<Vec<u8>>) -> Output {
@@ -287,6 +307,20 @@ fn what_an_earlier_try_has_left_is_cleared_away() {
 }
 
 #[test]
+fn however_many_tries_have_died_the_next_reads_no_more_than_they_copied() {
+    let scene = Scene::set(&a_few_frames(), 4);
+    scene.make_new(6);
+    let length =
+        || (0..6).map(|partition| scene.broker.extent("log-g2", partition).unwrap().end).sum::<i64>();
+    scene.copy();
+    let once = length();
+    (0..10).for_each(|_| scene.copy());
+    assert!(length() <= 11 * 2 * once, "{once} offsets once, {} after eleven tries", length());
+    scene.reshard().unwrap();
+    scene.check(6);
+}
+
+#[test]
 fn the_ends_of_transactions_that_are_told_late_are_waited_for() {
     let scene = Scene::set(&a_few_frames(), 4);
     scene.make_new(6);
@@ -359,6 +393,23 @@ fn who_has_joined_or_worked_meanwhile_is_not_passed_over() {
     assert_eq!(moved_to(&scene.broker, "log").unwrap(), None);
     scene.reshard().unwrap();
     scene.check(6);
+}
+
+#[test]
+fn a_source_that_nobody_has_taken_from_yet_may_grow_meanwhile() {
+    let mut scene = Scene::set(&a_few_frames(), 4);
+    scene.make_new(6);
+    scene.start_from = StartFrom::Latest;
+    ["new", "new-log", "new-log-g2"].iter().for_each(|topic| scene.make(topic, 1));
+    scene.moves.push(one("newcomer", ("new", "new-log"), ("new", "new-log-g2")));
+    let click = || scene.write(vec![Output { value: Some(Vec::new()), ..record("new", 0, None) }]);
+    click();
+    let before = scene.broker.extent("new", 0).unwrap().end;
+    scene.reshard_while(&scene.broker, click).unwrap();
+    scene.check(6);
+    let mut reader = scene.broker.reader().unwrap();
+    let begins = last_trailer(&scene.broker, &mut reader, "new-log-g2", 0).unwrap().unwrap();
+    assert_eq!(begins.next_offset(), before, "what came meanwhile is taken");
 }
 
 /// A member of the keeper's group that holds its partitions.
