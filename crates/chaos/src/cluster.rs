@@ -1,10 +1,9 @@
 //! Apache Kafka on this machine, by `deploy/kafka/kafka`: started for who needs it, and gone with them.
 
 use std::net::TcpListener;
-use std::ops::Deref;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -15,7 +14,8 @@ const APART: u16 = 10;
 
 /// A cluster of one node, for one test at a time: two cores do not carry more.
 pub struct Cluster {
-    nodes: &'static Nodes,
+    /// Its address.
+    pub bootstrap: &'static str,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -26,15 +26,7 @@ impl Cluster {
         static TURN: Mutex<()> = Mutex::new(());
         static NODE: OnceLock<Nodes> = OnceLock::new();
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { nodes: NODE.get_or_init(|| Nodes::start(1, "")), _turn: turn }
-    }
-}
-
-impl Deref for Cluster {
-    type Target = Nodes;
-
-    fn deref(&self) -> &Nodes {
-        self.nodes
+        Self { bootstrap: &NODE.get_or_init(|| Nodes::start(1, "")).bootstrap, _turn: turn }
     }
 }
 
@@ -73,11 +65,22 @@ impl Nodes {
     }
 
     /// Runs one of Kafka's own tools on this cluster; what it said.
+    ///
+    /// # Panics
+    /// When it fails.
     #[must_use]
     pub fn tool(&self, class: &str, arguments: &[&str]) -> String {
-        let mut all = vec!["tool", class, "--bootstrap-server", &self.bootstrap];
-        all.extend(arguments);
-        self.script(&all)
+        self.script(&self.with_tool(class, arguments))
+    }
+
+    /// The same where it may find nothing to do; whether it has done something.
+    #[must_use]
+    pub fn attempt(&self, class: &str, arguments: &[&str]) -> bool {
+        self.said(&self.with_tool(class, arguments)).status.success()
+    }
+
+    fn with_tool<'a>(&'a self, class: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+        [&["tool", class, "--bootstrap-server", &self.bootstrap], arguments].concat()
     }
 
     /// Of each node the port it hears the proxy on, and the port it sends who comes by the proxy.
@@ -93,13 +96,17 @@ impl Nodes {
     }
 
     fn script(&self, arguments: &[&str]) -> String {
-        let mut script = Command::new(script());
-        script.args(arguments).env("KAFKA_RUN", &self.run).env("KAFKA_PORT", self.port.to_string());
-        script.env("KAFKA_PROXY", "1").env("KAFKA_MORE", &self.more);
-        let said = script.stdin(Stdio::null()).output().expect("deploy/kafka/kafka starts");
+        let said = self.said(arguments);
         let errors = String::from_utf8_lossy(&said.stderr);
         assert!(said.status.success(), "deploy/kafka/kafka {arguments:?} failed: {errors}");
         String::from_utf8(said.stdout).expect("text").trim().to_owned()
+    }
+
+    fn said(&self, arguments: &[&str]) -> Output {
+        let mut script = Command::new(script());
+        script.args(arguments).env("KAFKA_RUN", &self.run).env("KAFKA_PORT", self.port.to_string());
+        script.env("KAFKA_PROXY", "1").env("KAFKA_MORE", &self.more);
+        script.stdin(Stdio::null()).output().expect("deploy/kafka/kafka starts")
     }
 }
 

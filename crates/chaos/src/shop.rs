@@ -45,7 +45,7 @@ impl Shop {
     /// A shop whose topics have been made. `settings` are further environment variables.
     #[must_use]
     pub fn open(cluster: &Cluster, name: &str, settings: &[(&str, &str)]) -> Self {
-        Self::open_at(&cluster.bootstrap, name, settings)
+        Self::open_at(cluster.bootstrap, name, settings)
     }
 
     /// The same on a cluster at this address.

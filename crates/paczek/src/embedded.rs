@@ -103,7 +103,8 @@ impl Embedded {
         partitions: i32,
     ) -> Result<Config, Problem> {
         let make = |topic: &NewTopic| Ok(broker.create_topic(topic)?);
-        reshard(&Site { broker, make: &make, scratch: directory }, config, partitions)?;
+        let topics = broker.topics().into_keys().collect();
+        reshard(&Site { broker, topics, make: &make, scratch: directory }, config, partitions)?;
         Ok(config.resharded())
     }
 

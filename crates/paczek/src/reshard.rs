@@ -10,8 +10,8 @@ use state_store::{RocksOptions, RocksStore, StateDirectory, StateStore, StoreErr
 use stream_runtime::broker::kafka::KafkaBroker;
 use stream_runtime::broker::{Broker, NewTopic};
 use stream_runtime::{
-    Copied, Move, Output, Outputs, Place, Reshard, ReshardProblem, ReshardSettings, StreamTime, SystemClock,
-    moved_to,
+    Copied, Move, Output, Outputs, Place, Reshard, ReshardProblem, ReshardSettings, RuntimeError, StreamTime,
+    SystemClock, last_trailer, moved_to,
 };
 
 use crate::config::Config;
@@ -19,7 +19,7 @@ use crate::headers;
 use crate::problem::Problem;
 use crate::processors::{CLICKSTREAM, told};
 use crate::read::count_partitions;
-use crate::topics::{Topic, check_generation, configured, input_of, last_trailers, own, wait_for};
+use crate::topics::{Topic, check_generation, configured, input_of, last_trailers, wait_for};
 
 /// Memory for the rows of one partition, in bytes.
 const SCRATCH_CACHE: usize = 8 << 20;
@@ -51,6 +51,8 @@ pub(crate) struct MovedState {
 /// Where it works and what it needs there.
 pub(crate) struct Site<'a, B> {
     pub(crate) broker: &'a B,
+    /// Everything that is there, ours or not.
+    pub(crate) topics: Vec<String>,
     /// Makes a topic, and waits until it is there.
     pub(crate) make: &'a dyn Fn(&NewTopic) -> Result<(), Problem>,
     /// A directory for rows that wait.
@@ -59,19 +61,14 @@ pub(crate) struct Site<'a, B> {
 
 /// [`reshard`] on Apache Kafka, with what waits in the state directory, which nobody else may use meanwhile.
 pub(crate) fn on_kafka(broker: &KafkaBroker, config: &Config, partitions: i32) -> Result<Resharded, Problem> {
-    if let Some(changelog) = left_out(config, broker.topics()?.keys()) {
-        return Err(Problem::Config(format!(
-            "{changelog} is of a source that is not configured, and its state would stay behind: configure the \
-             source for now, or delete the topic if it is not to come back; nothing has moved"
-        )));
-    }
     let directory = StateDirectory::hold(&config.state_dir, || uuid::Uuid::new_v4().to_string())?;
     let make = |topic: &NewTopic| {
         broker.create_topic(topic)?;
         wait_for(broker, &topic.name)
     };
     let scratch = directory.path().join("reshard");
-    let resharded = reshard(&Site { broker, make: &make, scratch: &scratch }, config, partitions);
+    let topics = broker.topics()?.into_keys().collect();
+    let resharded = reshard(&Site { broker, topics, make: &make, scratch: &scratch }, config, partitions);
     // What stays of it is emptied by the next try.
     let _ = std::fs::remove_dir_all(&scratch);
     resharded
@@ -88,6 +85,7 @@ pub(crate) fn reshard<B: Broker>(
         return done.asked(partitions);
     }
     check_generation(config, &last_trailers(broker, config)?)?;
+    check_sources(site, config)?;
     // What it could not be started with, nothing moves to.
     next.check().map_err(Problem::Config)?;
     if count_partitions(broker, &config.topic("events"))? == partitions {
@@ -117,12 +115,31 @@ pub(crate) fn reshard<B: Broker>(
     Ok(Resharded { generation: next.generation, partitions, already: false, moved })
 }
 
-/// The changelog of this generation that belongs to no source of this configuration.
-fn left_out<'a>(config: &Config, topics: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
-    let (any, own) = (config.topic("ingest-*-changelog"), own(config));
-    let (before, after) = any.split_once('*')?;
-    let is_of_ingest = |topic: &str| topic.starts_with(before) && topic.ends_with(after);
-    topics.into_iter().find(|topic| is_of_ingest(topic) && !own.contains(topic))
+/// A source that is not configured any more would leave its state behind.
+fn check_sources<B: Broker>(site: &Site<'_, B>, config: &Config) -> Result<(), Problem> {
+    let mut reader = site.broker.reader()?;
+    for changelog in site.topics.iter().filter(|topic| is_of_no_source(config, topic)) {
+        match last_trailer(site.broker, &mut reader, changelog, 0) {
+            Ok(Some(_)) => {
+                return Err(Problem::Config(format!(
+                    "{changelog} holds the state of a source that is not configured, and would stay behind: configure the \
+                     source until it has moved, or delete the topic if it is not to come back; nothing has moved"
+                )));
+            }
+            // Somebody else's, or nobody has worked with it.
+            Ok(None) | Err(RuntimeError::OtherVersion { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a topic is named as the changelog of a source, of this generation, that is not configured.
+fn is_of_no_source(config: &Config, topic: &str) -> bool {
+    let any = config.changelog("ingest-*");
+    let is_of_ingest = |(before, after)| topic.starts_with(before) && topic.ends_with(after);
+    let known = || config.processors().any(|processor| config.changelog(&processor) == topic);
+    any.split_once('*').is_some_and(is_of_ingest) && !known()
 }
 
 fn done_already<B: Broker>(broker: &B, config: &Config, next: &Config) -> Result<Option<Resharded>, Problem> {
@@ -137,10 +154,7 @@ fn done_already<B: Broker>(broker: &B, config: &Config, next: &Config) -> Result
 /// Every processor with what it stands on.
 fn moves(config: &Config, next: &Config) -> Vec<Move> {
     let one = |processor: String, input: &dyn Fn(&Config) -> String| {
-        let place = |config: &Config| Place {
-            input: input(config),
-            changelog: config.topic(&format!("{processor}-changelog")),
-        };
+        let place = |config: &Config| Place { input: input(config), changelog: config.changelog(&processor) };
         Move { group: config.group(&processor), from: place(config), to: place(next), processor }
     };
     let sources = config.sources.iter();
@@ -286,17 +300,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_that_is_configured_no_more_is_not_left_behind() {
+    fn the_changelog_of_a_source_that_is_not_configured_is_known_by_its_name() {
         let config = Config { topic_prefix: "bakery.".into(), ..Config::default() }.resharded();
-        let found = |topic: &str| left_out(&config, [&topic.to_owned()]).is_some();
-        assert!(found("bakery.ingest-kiosk-changelog-g2"));
+        assert!(is_of_no_source(&config, "bakery.ingest-kiosk-changelog-g2"));
         for other in [
             "bakery.ingest-clickstream-changelog-g2",
             "bakery.ingest-kiosk-changelog",
             "ingest-kiosk-changelog-g2",
             "bakery.profile-updater-changelog-g2",
         ] {
-            assert!(!found(other), "{other}");
+            assert!(!is_of_no_source(&config, other), "{other}");
         }
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn configured(config: &Config) -> Result<Vec<Topic>, Problem> {
     for source in &config.sources {
         let (raw, changelog) = (named("clickstream"), named("ingest-clickstream-changelog"));
         topics.extend(raw.map(|raw| Topic { name: source.topic().to_owned(), ..raw }));
-        let name = config.topic(&format!("{}-changelog", source.processor()));
+        let name = config.changelog(&source.processor());
         topics.extend(changelog.map(|changelog| Topic { name, ..changelog }));
     }
     let shared =
@@ -136,9 +136,8 @@ pub(crate) fn plan(broker: &KafkaBroker, config: &Config) -> Result<Vec<Step>, P
 
 /// Whether only `reshard` makes a topic. A source that comes later has a changelog of its own.
 fn is_resharded(broker: &KafkaBroker, config: &Config, topic: &str) -> Result<bool, Problem> {
-    let of_source = |source: &SourceConfig| {
-        source.topic() == topic || config.topic(&format!("{}-changelog", source.processor())) == topic
-    };
+    let of_source =
+        |source: &SourceConfig| source.topic() == topic || config.changelog(&source.processor()) == topic;
     let of_generation = config.generation > 1 && topic.ends_with(&format!("-g{}", config.generation));
     let is_there = || broker.partitions(&config.topic("profile-updater-changelog"));
     Ok(of_generation && !(config.sources.iter().any(of_source) && is_there()?.is_some()))
@@ -146,9 +145,7 @@ fn is_resharded(broker: &KafkaBroker, config: &Config, topic: &str) -> Result<bo
 
 /// The topic that the processor of a changelog reads; `None` for any other topic.
 pub(crate) fn input_of(config: &Config, changelog: &str) -> Option<String> {
-    let of = |name: &str, input: String| {
-        (config.topic(&format!("{name}-changelog")) == changelog).then_some(input)
-    };
+    let of = |name: &str, input: String| (config.changelog(name) == changelog).then_some(input);
     let mut sources = config.sources.iter();
     let ingest = sources.find_map(|source| of(&source.processor(), source.topic().to_owned()));
     let updater = || of("profile-updater", config.topic("events"));
@@ -263,7 +260,7 @@ impl Partitions {
         }
         let partitions = Self { of };
         for source in &config.sources {
-            partitions.same(source.topic(), &config.topic(&format!("{}-changelog", source.processor())))?;
+            partitions.same(source.topic(), &config.changelog(&source.processor()))?;
         }
         partitions.same(&config.topic("events"), &config.topic("profile-updater-changelog"))?;
         partitions.same(&config.topic("profile-updates"), &config.topic("recommender-changelog"))?;
@@ -276,7 +273,7 @@ impl Partitions {
         let known = last_trailers(broker, config)?;
         check_generation(config, &known)?;
         for (input, name) in [("events", "profile-updater"), ("profile-updates", "recommender")] {
-            let (topic, changelog) = (config.topic(input), config.topic(&format!("{name}-changelog")));
+            let (topic, changelog) = (config.topic(input), config.changelog(name));
             let found = self.count(&topic);
             let expected = known.get(&changelog).and_then(|trailer| trailer.partitions);
             if let Some(expected) = expected.filter(|expected| *expected != found) {
@@ -310,7 +307,7 @@ pub(crate) fn last_trailers<B: Broker>(
     let mut reader = broker.reader()?;
     let mut known = BTreeMap::new();
     for name in config.processors() {
-        let changelog = config.topic(&format!("{name}-changelog"));
+        let changelog = config.changelog(&name);
         if broker.partitions(&changelog)?.is_some() {
             let last = last_trailer(broker, &mut reader, &changelog, 0)?;
             known.extend(last.map(|trailer| (changelog, trailer)));

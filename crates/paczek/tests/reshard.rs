@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use events::EventTime;
 use paczek::{Config, Embedded, Hooks, Problem, RawRecord, TopicDigest, digests, write_raw};
 use simulator::{Generator, Options};
-use stream_runtime::broker::Broker as _;
 use stream_runtime::broker::memory::{MemoryBroker, MemoryClock};
-use stream_runtime::{Guards, Silent, partition_for};
+use stream_runtime::broker::{Broker as _, NewTopic, ProducerSettings, TransactionalProducer as _};
+use stream_runtime::{
+    Frame, Guards, InputPosition, Output, Silent, StreamTime, TRAILER_KEY, Trailer, partition_for,
+};
 
 const PARTITIONS: i32 = 4;
 /// Nothing is written for so long once everything has been said.
@@ -163,6 +165,31 @@ fn only_the_generation_that_has_the_state_starts() {
     let again = |partitions| Embedded::reshard(&before, &shop.broker, directory.path(), partitions);
     assert_eq!(again(6).unwrap().generation, 2, "what is done is done");
     assert!(again(8).unwrap_err().to_string().contains("with 6 partitions already"));
+}
+
+#[test]
+fn a_source_that_is_configured_no_more_is_not_left_behind() {
+    let (mut shop, directory) = (Shop::open(), tempfile::tempdir().unwrap());
+    shop.visit(500);
+    shop.work(directory.path());
+    let changelog = "ingest-kiosk-changelog";
+    let topic = NewTopic { name: changelog.into(), partitions: 2, replication: 1, settings: BTreeMap::new() };
+    shop.broker.create_topic(&topic).unwrap();
+    let settings =
+        ProducerSettings { transactional_id: "kiosk".into(), transaction_timeout: Duration::from_secs(60) };
+    let mut kiosk = shop.broker.producer(&settings).unwrap();
+    let input = InputPosition { topic: "kiosk".into(), partition: 0, next_offset: 5 };
+    let trailer = Trailer::new(1, &Frame::default(), input, &StreamTime::default(), "kiosk");
+    let (key, value) = (Some(TRAILER_KEY.to_vec()), Some(trailer.encode()));
+    kiosk.begin().unwrap();
+    kiosk
+        .send(&Output { topic: changelog.into(), partition: 0, key, value, headers: Vec::new() }, 0)
+        .unwrap();
+    let _ = kiosk.commit().unwrap();
+    let refused = Embedded::reshard(&shop.config, &shop.broker, directory.path(), 6).unwrap_err();
+    assert!(refused.exit_code() == 2 && refused.to_string().contains(changelog), "{refused}");
+    shop.broker.delete_topic(changelog);
+    shop.reshard(directory.path(), 6);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A store that is not what was written. It is a cache: it is set aside, and an empty one takes its place, to be
 //! filled from the changelog.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub fn open_sound(path: &Path, options: &RocksOptions) -> Result<Opened, StoreEr
         Err(error) => return Err(error),
     }
     let aside = set_aside(path)
-        .map_err(|error| hindered(path, &format!("it is damaged and cannot be set aside: {error}")))?;
+        .map_err(|error| hindered(path, &format_args!("it is damaged and cannot be set aside: {error}")))?;
     Ok(Opened { store: RocksStore::open(path, options)?, set_aside: Some(aside) })
 }
 
@@ -47,8 +48,8 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// What stands in the way of a store whose contents are not at fault.
-pub(crate) fn hindered(path: &Path, reason: &impl ToString) -> StoreError {
+/// What stands in the way of opening or writing a store, other than what it holds or a full disk.
+pub(crate) fn hindered(path: &Path, reason: &impl Display) -> StoreError {
     StoreError::Engine { path: path.display().to_string(), reason: reason.to_string() }
 }
 

@@ -67,7 +67,12 @@ pub struct GlobalWorker<'a, B: Broker, T: GlobalTable> {
 /// # Errors
 /// When the broker refuses, or the store fails. What is only interrupted is tried again.
 pub fn run_global<B: Broker, T: GlobalTable>(worker: GlobalWorker<'_, B, T>) -> Result<(), RuntimeError> {
-    let mut follower = Follower::begin(worker)?;
+    let health = worker.health;
+    let mut follower = match Follower::begin(worker) {
+        // It was asked to stop while no broker answered.
+        Err(error) if error.is_recoverable() && health.is_stopping() => return Ok(()),
+        begun => begun?,
+    };
     while !follower.given.health.is_stopping() {
         match follower.follow() {
             Ok(()) => break,
@@ -75,7 +80,7 @@ pub fn run_global<B: Broker, T: GlobalTable>(worker: GlobalWorker<'_, B, T>) -> 
                 tracing::warn!(table = follower.given.name, %error, "interrupted: reading on from there");
                 follower.given.health.turned(false);
                 std::thread::sleep(RETRY);
-                follower.reader = patiently(&follower.given, |given| given.broker.reader())?;
+                follower.reader = follower.given.broker.reader()?;
             }
             Err(error) => return Err(error),
         }
@@ -98,7 +103,7 @@ struct Follower<'a, B: Broker, T: GlobalTable> {
 impl<'a, B: Broker, T: GlobalTable> Follower<'a, B, T> {
     fn begin(given: GlobalWorker<'a, B, T>) -> Result<Self, RuntimeError> {
         // First, since its client needs a while until it can read.
-        let reader = patiently(&given, |given| given.broker.reader())?;
+        let reader = given.broker.reader()?;
         let log = patiently(&given, |given| given.broker.log_name(given.topic))?;
         let extents = patiently(&given, |given| {
             let partitions = given.broker.partitions(given.topic)?.unwrap_or(0);

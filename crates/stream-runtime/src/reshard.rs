@@ -19,10 +19,10 @@ use crate::broker::{
     TransactionalProducer as _,
 };
 use crate::trailer::{Frame, InputPosition, Trailer, state_key};
-use crate::worker::last_trailer;
+use crate::worker::{check_held, last_trailer};
 use crate::{Clock, Output, RuntimeError, StartFrom, StreamTime, TRAILER_KEY, partition_for};
 pub use problem::ReshardProblem;
-use standing::{Standing, first_record, merged, stable_end, standings};
+use standing::{Standing, first_record, merged, settled, stable_end, standings};
 use tally::{each_row, filled};
 
 pub use tally::Tally;
@@ -177,8 +177,12 @@ impl<'a, B: Broker> Reshard<'a, B> {
                 return Err(ReshardProblem::busy(one, self.settings));
             }
         }
+        let standing = std::mem::take(&mut self.standing);
+        for (member, standing) in members.iter_mut().zip(&standing) {
+            member.check_offsets(self.broker, standing, self.settings)?;
+        }
         let mut trailers = Vec::new();
-        for (one, standing) in self.moves.iter().zip(&self.standing.clone()) {
+        for (one, standing) in self.moves.iter().zip(&standing) {
             trailers.extend(self.beginnings(one, standing)?);
             trailers.extend(standing.iter().map(|last| self.end_of(one, last)));
         }
@@ -187,7 +191,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
             self.producer.send(output, 0)?;
         }
         self.producer.drain()?;
-        for (member, standing) in members.iter_mut().zip(&self.standing) {
+        for (member, standing) in members.iter_mut().zip(&standing) {
             // The proof first: a loss that is heard of after it is older than it.
             let fence = member.membership.fence()?;
             if !member.hear(standing, self.settings)? {
@@ -250,7 +254,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
     /// Takes back what a try before this one has left: each row once, however many tries there were.
     fn clear(&mut self, number: usize, one: &Move, partitions: i32) -> Result<(), ReshardProblem> {
         for partition in 0..partitions {
-            let left = self.arrived(number, one, (partition, partitions))?;
+            let left = self.copies(number, one, (partition, partitions))?;
             let mut writer = self.writer();
             each_row(&*left, |key, _| writer.send(&output(one, partition, Some(state_key(key)))))?;
             writer.finish()?;
@@ -292,9 +296,9 @@ impl<'a, B: Broker> Reshard<'a, B> {
         (partition, after): (i32, i32),
         tell: &mut dyn FnMut(u64),
     ) -> Result<Tally, ReshardProblem> {
-        let store = self.arrived(number, one, (partition, after))?;
+        let copies = self.copies(number, one, (partition, after))?;
         let mut arrived = Tally::default();
-        each_row(&*store, |key, value| {
+        each_row(&*copies, |key, value| {
             let misplaced = !one.keeps_input() && partition_for(key, after) != partition;
             if misplaced {
                 let topic = one.to.changelog.clone();
@@ -308,7 +312,7 @@ impl<'a, B: Broker> Reshard<'a, B> {
     }
 
     /// The rows of a new partition, as a worker will find them.
-    fn arrived(
+    fn copies(
         &mut self,
         number: usize,
         one: &Move,
@@ -413,6 +417,30 @@ impl<M: Membership> Joined<'_, M> {
             }
         }
         Ok(self.is_whole(all))
+    }
+
+    /// Whether each input still holds where its new reader begins, and no group is ahead of its changelog.
+    fn check_offsets<B: Broker>(
+        &mut self,
+        broker: &B,
+        all: &[Standing],
+        settings: &ReshardSettings<'_>,
+    ) -> Result<(), ReshardProblem> {
+        let topic = &self.one.from.input;
+        for standing in all {
+            let Standing { partition, next_offset, .. } = *standing;
+            check_held(broker, topic, partition, next_offset)?;
+            let group = settled(settings, || match self.membership.committed(partition) {
+                Err(BrokerError::NotYet(_)) => Ok(None),
+                committed => Ok(Some(committed?)),
+            })?;
+            let group = group.ok_or_else(|| ReshardProblem::busy(self.one, settings))?;
+            if let Some(group) = group.filter(|group| Some(*group) > standing.taken()) {
+                let (topic, trailer) = (topic.clone(), standing.taken().unwrap_or(0));
+                return Err(RuntimeError::GroupAhead { topic, partition, group, trailer }.into());
+            }
+        }
+        Ok(())
     }
 
     fn is_whole(&self, all: &[Standing]) -> bool {

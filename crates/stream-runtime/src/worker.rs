@@ -6,7 +6,7 @@ mod shares;
 mod telemetry;
 
 pub use lineage::last_trailer;
-pub(crate) use lineage::read_through;
+pub(crate) use lineage::{check_held, read_through};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

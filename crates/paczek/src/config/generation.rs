@@ -30,6 +30,11 @@ impl Config {
         ingests.chain(["profile-updater".to_owned(), "recommender".to_owned()])
     }
 
+    /// The changelog of a processor.
+    pub(crate) fn changelog(&self, processor: &str) -> String {
+        self.topic(&format!("{processor}-changelog"))
+    }
+
     /// The consumer group of a processor.
     #[must_use]
     pub fn group(&self, processor: &str) -> String {

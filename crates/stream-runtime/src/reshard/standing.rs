@@ -3,7 +3,7 @@
 use super::{LOOK, Move, ReshardProblem, ReshardSettings, SETTLING};
 use crate::broker::Broker;
 use crate::trailer::Trailer;
-use crate::worker::{last_trailer, read_through};
+use crate::worker::{check_held, last_trailer, read_through};
 use crate::{RuntimeError, StreamTime};
 
 /// Where a processor stands on one partition.
@@ -20,9 +20,14 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Whether nobody has worked in between. Where nobody ever has, a source may go on growing.
+    /// Whether nobody has worked in between. A source that nobody has taken from may go on growing.
     pub(super) fn is_untouched(&self, since: &Self) -> bool {
-        (&self.trailer, self.changelog_end) == (&since.trailer, since.changelog_end)
+        self.changelog_end == since.changelog_end
+    }
+
+    /// Up to where the changelog says that the input was taken; `None` for not at all.
+    pub(super) fn taken(&self) -> Option<i64> {
+        self.trailer.as_ref().map(Trailer::next_offset)
     }
 
     pub(super) fn sequence(&self) -> u64 {
@@ -99,10 +104,14 @@ fn standing<B: Broker>(
     if let Some(moved_to) = trailer.as_ref().and_then(|trailer| trailer.moved_to.clone()) {
         return Err(RuntimeError::Moved { changelog: changelog.clone(), moved_to }.into());
     }
+    if let Some(known) = trailer.as_ref().and_then(Trailer::input).filter(|known| known != input) {
+        return Err(RuntimeError::OtherLog { log: input.clone(), known: known.to_owned() }.into());
+    }
     let next_offset = match &trailer {
         Some(trailer) => trailer.next_offset(),
         None => broker.start_offset(input, partition, settings.start_from)?,
     };
+    check_held(broker, input, partition, next_offset)?;
     if !one.keeps_input() {
         stable_end(broker, settings, input, partition)?;
         if first_record((broker, reader), input, partition, next_offset)?.is_some() {
@@ -120,14 +129,23 @@ pub(super) fn stable_end<B: Broker>(
     topic: &str,
     partition: i32,
 ) -> Result<i64, ReshardProblem> {
+    let ask = || {
+        let extent = broker.extent(topic, partition)?;
+        Ok((extent.stable_end >= extent.end).then_some(extent.end))
+    };
+    settled(settings, ask)?.ok_or_else(|| ReshardProblem::Open { topic: topic.to_owned(), partition })
+}
+
+/// What is known once it has come to rest; `None` if it does not.
+pub(super) fn settled<T>(
+    settings: &ReshardSettings<'_>,
+    mut ask: impl FnMut() -> Result<Option<T>, ReshardProblem>,
+) -> Result<Option<T>, ReshardProblem> {
     let begun = settings.clock.uptime();
     loop {
-        let extent = broker.extent(topic, partition)?;
-        if extent.stable_end >= extent.end {
-            return Ok(extent.end);
-        }
-        if settings.clock.uptime().saturating_sub(begun) > SETTLING {
-            return Err(ReshardProblem::Open { topic: topic.to_owned(), partition });
+        let answer = ask()?;
+        if answer.is_some() || settings.clock.uptime().saturating_sub(begun) > SETTLING {
+            return Ok(answer);
         }
         settings.clock.sleep(LOOK);
     }

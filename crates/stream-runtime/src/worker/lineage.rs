@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Shift;
-use crate::broker::{Broker, BrokerError, LogReader, Read};
+use crate::broker::{Broker, BrokerError, Extent, LogReader, Read};
 use crate::processor::Processor;
 use crate::restore::Mark;
 use crate::task::Start;
@@ -72,6 +72,20 @@ pub(crate) fn read_through<R: LogReader, E: From<BrokerError>>(
         }
     }
     Err(BrokerError::Unreachable(format!("{}-{} cannot be read: no answer", from.0, from.1)).into())
+}
+
+/// Whether an input still holds the offset at which the work goes on.
+pub(crate) fn check_held<B: Broker>(
+    broker: &B,
+    topic: &str,
+    partition: i32,
+    next: i64,
+) -> Result<(), RuntimeError> {
+    let Extent { start, end, .. } = broker.extent(topic, partition)?;
+    if (start..=end).contains(&next) {
+        return Ok(());
+    }
+    Err(RuntimeError::InputLost { topic: topic.to_owned(), partition, start, end, next })
 }
 
 impl<B: Broker, P: Processor> Shift<'_, B, P> {
@@ -163,18 +177,12 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
             Start::Reset(trailer, next) => (*next, Some(trailer)),
             Start::After(trailer) => (trailer.next_offset(), Some(trailer)),
         };
-        let topic = self.input.to_string();
-        let extent = self.given.broker.extent(&topic, partition)?;
-        let (start_offset, end) = (extent.start, extent.end);
-        if (start_offset..=end).contains(&next) {
-            return Ok(start);
-        }
-        match trailer {
-            _ if !self.given.settings.accept_reset => {
-                Err(RuntimeError::InputLost { topic, partition, start: start_offset, end, next })
+        match check_held(self.given.broker, &self.input, partition, next) {
+            Ok(()) => Ok(start),
+            Err(RuntimeError::InputLost { start, .. }) if self.given.settings.accept_reset => {
+                Ok(trailer.map_or(Start::At(start), |trailer| Start::Reset(trailer.clone(), start)))
             }
-            Some(trailer) => Ok(Start::Reset(trailer.clone(), start_offset)),
-            None => Ok(Start::At(start_offset)),
+            Err(error) => Err(error),
         }
     }
 

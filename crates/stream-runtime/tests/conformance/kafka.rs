@@ -14,8 +14,8 @@ pub(crate) struct OnKafka {
 
 impl OnKafka {
     pub(crate) fn new() -> Self {
-        let cluster = Cluster::take();
-        Self { broker: KafkaBroker::new(&cluster.bootstrap, &BTreeMap::new()).unwrap() }
+        let bootstrap = Cluster::take().bootstrap;
+        Self { broker: KafkaBroker::new(bootstrap, &BTreeMap::new()).unwrap() }
     }
 }
 

@@ -72,6 +72,7 @@ impl Scene {
         }
         scene.write(vec![scene.row("log", 0, (b"torn", b"99"))]);
         for partition in 0..2 {
+            scene.write(vec![record("raw", partition, None), record("raw", partition, None)]);
             scene.write(vec![scene.trailer("raw-log", ("raw", partition, 2), 7, (5, 100))]);
         }
         scene
@@ -410,6 +411,58 @@ fn a_source_that_nobody_has_taken_from_yet_may_grow_meanwhile() {
     let mut reader = scene.broker.reader().unwrap();
     let begins = last_trailer(&scene.broker, &mut reader, "new-log-g2", 0).unwrap().unwrap();
     assert_eq!(begins.next_offset(), before, "what came meanwhile is taken");
+}
+
+#[test]
+fn a_source_that_loses_its_beginning_meanwhile_is_not_left_to_begin_there() {
+    let mut scene = Scene::set(&a_few_frames(), 4);
+    scene.make_new(6);
+    ["new", "new-log", "new-log-g2"].iter().for_each(|topic| scene.make(topic, 1));
+    scene.moves.push(one("newcomer", ("new", "new-log"), ("new", "new-log-g2")));
+    scene.write(vec![record("new", 0, None), record("new", 0, None)]);
+    let refused = scene.reshard_while(&scene.broker, || scene.broker.delete_records("new", 0, 1));
+    let lost = |error: &ReshardProblem| {
+        matches!(error, ReshardProblem::Runtime(RuntimeError::InputLost { start: 1, .. }))
+    };
+    assert!(refused.as_ref().is_err_and(lost), "{refused:?}");
+    scene.reshard().unwrap();
+    scene.check(6);
+}
+
+#[test]
+fn an_input_that_was_made_anew_is_refused() {
+    let scene = Scene::set(&a_few_frames(), 4);
+    scene.make_new(6);
+    scene.broker.delete_topic("raw");
+    scene.make("raw", 2);
+    let refused = scene.reshard();
+    let lost = |error: &ReshardProblem| {
+        matches!(error, ReshardProblem::Runtime(RuntimeError::InputLost { next: 2, .. }))
+    };
+    assert!(refused.as_ref().is_err_and(lost), "{refused:?}");
+}
+
+#[test]
+fn a_group_that_is_ahead_of_its_changelog_is_refused() {
+    let scene = Scene::set(&a_few_frames(), 4);
+    scene.make_new(6);
+    let mut member = join(&scene.broker);
+    let (transactional_id, transaction_timeout) = ("somebody".to_owned(), Duration::from_secs(60));
+    let settings = ProducerSettings { transactional_id, transaction_timeout };
+    let mut producer = scene.broker.producer(&settings).unwrap();
+    producer.begin().unwrap();
+    producer.send_offsets("in", &BTreeMap::from([(3, 7)]), &member.fence().unwrap()).unwrap();
+    let _ = producer.commit().unwrap();
+    member.leave();
+    let refused = scene.reshard();
+    let ahead = |error: &ReshardProblem| {
+        matches!(
+            error,
+            ReshardProblem::Runtime(RuntimeError::GroupAhead { partition: 3, group: 7, trailer: 0, .. })
+        )
+    };
+    assert!(refused.as_ref().is_err_and(ahead), "{refused:?}");
+    assert_eq!(moved_to(&scene.broker, "log").unwrap(), None);
 }
 
 /// A member of the keeper's group that holds its partitions.
