@@ -170,17 +170,8 @@ impl<'a, B: Broker> Reshard<'a, B> {
     pub fn commit(mut self, along: &[Output]) -> Result<(), ReshardProblem> {
         let mut members = self.join()?;
         // From here on nobody else can commit: whoever joins takes the membership that these offsets need.
-        let standing_now = look((self.broker, &mut self.reader), self.moves, self.settings)?;
-        for (one, (now, then)) in self.moves.iter().zip(standing_now.iter().zip(&self.standing)) {
-            let is_untouched = now.iter().zip(then).all(|(now, then)| now.is_untouched(then));
-            if now.len() != then.len() || !is_untouched {
-                return Err(ReshardProblem::busy(one, self.settings));
-            }
-        }
+        self.check_untouched(&mut members)?;
         let standing = std::mem::take(&mut self.standing);
-        for (member, standing) in members.iter_mut().zip(&standing) {
-            member.check_offsets(self.broker, standing, self.settings)?;
-        }
         let mut trailers = Vec::new();
         for (one, standing) in self.moves.iter().zip(&standing) {
             trailers.extend(self.beginnings(one, standing)?);
@@ -203,6 +194,19 @@ impl<'a, B: Broker> Reshard<'a, B> {
         }
         // Whatever comes after it, nothing else is written.
         let (Committed::Clean | Committed::ReplaceProducer) = self.producer.commit()?;
+        Ok(())
+    }
+
+    /// Whether everything still stands as the survey has found it.
+    fn check_untouched(&mut self, members: &mut [Joined<'_, B::Membership>]) -> Result<(), ReshardProblem> {
+        let now = look((self.broker, &mut self.reader), self.moves, self.settings)?;
+        for (member, (now, then)) in members.iter_mut().zip(now.iter().zip(&self.standing)) {
+            let is_untouched = now.iter().zip(then).all(|(now, then)| now.is_untouched(then));
+            if now.len() != then.len() || !is_untouched {
+                return Err(ReshardProblem::busy(member.one, self.settings));
+            }
+            member.check_offsets(self.broker, then, self.settings)?;
+        }
         Ok(())
     }
 
