@@ -54,7 +54,8 @@ fn told(tried: &Tried) -> String {
         tried.events, tried.faults, tried.lost, tried.doubled, tried.recovery_ms
     );
     let violation = tried.violation.iter().map(|violation| format!("VIOLATED: {violation}"));
-    for more in std::iter::once(tried.remark.clone()).chain(tried.short.iter().cloned()).chain(violation) {
+    let short = tried.short.iter().chain(&tried.barred).cloned();
+    for more in std::iter::once(tried.remark.clone()).chain(short).chain(violation) {
         if !more.is_empty() {
             text.push_str("; ");
             text.push_str(&more);

@@ -76,6 +76,9 @@ fn verdict(row: &Row, tries: &[Tried]) -> String {
     if let Some(violation) = tries.iter().find_map(|tried| tried.violation.as_ref()) {
         return format!("VIOLATED: {violation}");
     }
+    if let Some(need) = tries.iter().find_map(|tried| tried.barred.as_ref()) {
+        return format!("not run: {need}");
+    }
     let short = tries.iter().flat_map(|tried| &tried.short).next();
     match (tries.is_empty(), short) {
         (true, _) => "not run yet".to_owned(),
@@ -126,10 +129,14 @@ fn sum(lines: &[Line]) -> String {
     // A twin is no row: what it loses and doubles it is made to.
     let lines: Vec<&Line> = lines.iter().filter(|line| !line.row.ends_with("twin")).collect();
     let of = |of: fn(&Line) -> u64| thousands(lines.iter().map(|line| of(line)).sum());
-    let held = lines.iter().filter(|line| line.verdict.starts_with("held")).count();
-    let run = lines.iter().filter(|line| line.tries > 0).count();
+    let count = |begins: &str| lines.iter().filter(|line| line.verdict.starts_with(begins)).count();
+    let (held, run) = (count("held"), count("held") + count("VIOLATED"));
     format!(
-        "{held} of {run} rows that this bench ran held; {} `kill -9` of workers, {} events, {} lost, {} doubled, in {} seconds.\n",
+        "{held} of {run} rows that this bench ran held, {} of them but for a figure; {} rows are held by tests, {} were not run. {} `kill -9` \
+         of workers, {} events, {} lost, {} doubled, in {} seconds.\n",
+        count("held, but"),
+        count("by "),
+        count("not run"),
         of(|line| line.kills),
         of(|line| line.events),
         of(|line| line.lost),
@@ -185,6 +192,7 @@ mod tests {
         assert_eq!(verdict(&ROWS[0], std::slice::from_ref(&good)), "held");
         assert_eq!(verdict(&ROWS[0], &[good, bad]), "VIOLATED: a doubled reminder");
         assert_eq!(verdict(&ROWS[0], &[]), "not run yet");
+        assert_eq!(verdict(&ROWS[0], &[Tried::barred("a disk")]), "not run: it needs a disk");
     }
 
     #[test]

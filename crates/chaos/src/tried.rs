@@ -22,11 +22,18 @@ pub struct Tried {
     pub remark: String,
     /// Figures of the row that were not met, in words.
     pub short: Vec<String>,
+    /// What this machine does not allow, so that there was no try at all.
+    pub barred: Option<String>,
     /// What must never be, in words.
     pub violation: Option<String>,
 }
 
 impl Tried {
+    /// No try: it needs this.
+    pub(crate) fn barred(need: &str) -> Self {
+        Self { barred: Some(format!("it needs {need}")), ..Self::default() }
+    }
+
     /// Whether it shows what a guard that was taken away is for.
     #[must_use]
     pub fn bites(&self) -> bool {

@@ -28,7 +28,7 @@ use crate::{check, demo, explain, generate, load, profile, reshard, speaking, st
 /// A good shop assistant for shops that run on Kafka.
 ///
 /// Exit codes: 0 done, 1 failed on the way, 2 wrong usage or configuration, 3 Kafka does not answer, 4 a
-/// topic is missing, 5 a topic has the wrong number of partitions, 6 the state directory.
+/// topic is missing, 5 a topic has the wrong number of partitions, 6 the state directory, 7 its disk is full.
 #[derive(Parser)]
 #[command(name = "paczek", version, max_term_width = 110)]
 struct Arguments {

@@ -99,6 +99,16 @@ pub(crate) enum Stores {
     Rocksdb,
 }
 
+impl Stores {
+    /// What asks for it on the command line.
+    fn flags(self) -> &'static str {
+        match self {
+            Self::Memory => "",
+            Self::Rocksdb => " --store rocksdb",
+        }
+    }
+}
+
 /// What a run came to.
 pub(crate) struct Run {
     pub(crate) tally: Tally,

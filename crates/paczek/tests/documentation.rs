@@ -194,10 +194,26 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn a_link_into_nowhere_is_refused() {
-    let text = "[a](here) [b](here#part) [c](#part) [d](https://elsewhere.example/) [e](nowhere)";
+    let text = "[a](here) [b](here#part) [c](#part) [d](https://elsewhere.example/) [e](nowhere)\n\n[f]: gone\n[g]: here";
     assert_eq!(
         broken_links("PAGE.md", text, |path| path == "here"),
-        ["PAGE.md: the link to nowhere leads nowhere"]
+        ["PAGE.md: the link to nowhere leads nowhere", "PAGE.md: the link to gone leads nowhere"]
+    );
+}
+
+#[test]
+fn the_tests_that_architecture_md_names_are_there() {
+    let tests: String = test_sources(&root().join("crates")).iter().map(|file| read(file)).collect();
+    assert_none(missing_tests(&page("ARCHITECTURE.md"), &tests));
+}
+
+#[test]
+fn a_test_that_is_only_named_is_refused() {
+    let tests = "fn bread_rises_in_the_oven() {}";
+    assert_eq!(missing_tests("`bread_rises_in_the_oven`, `flour`, `a_b`", tests), [""; 0]);
+    assert_eq!(
+        missing_tests("`bread_burns_in_the_oven`", tests),
+        ["no test is called bread_burns_in_the_oven"]
     );
 }
 
@@ -304,10 +320,29 @@ fn paths(value: &Value) -> BTreeSet<String> {
 }
 
 fn broken_links(name: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let in_place = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let below = text.lines().filter(|line| line.starts_with('[')).filter_map(|line| line.split("]: ").nth(1));
+    let targets = in_place.chain(below);
     let here = targets.filter(|target| !target.contains("://")).filter_map(|target| target.split('#').next());
     let broken = here.filter(|path| !path.is_empty() && !exists(path));
     broken.map(|path| format!("{name}: the link to {path} leads nowhere")).collect()
+}
+
+/// Names in backticks that are as long as those of tests, and that no test has.
+fn missing_tests(page: &str, tests: &str) -> Vec<String> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    let is_word = |name: &&str| name.chars().all(|one| one.is_ascii_lowercase() || one == '_');
+    let named = quoted.filter(is_word).filter(|name| name.matches('_').count() > 3);
+    let missing = named.filter(|name| !tests.contains(&format!("fn {name}(")));
+    missing.map(|name| format!("no test is called {name}")).collect()
+}
+
+fn test_sources(folder: &Path) -> Vec<PathBuf> {
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries(folder).into_iter().partition(|path| path.is_dir());
+    let in_tests = files.into_iter().filter(|file| file.components().any(|part| part.as_os_str() == "tests"));
+    let rust = in_tests.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    rust.chain(folders.iter().flat_map(|folder| test_sources(folder))).collect()
 }
 
 /// What stands between the fences of one language.

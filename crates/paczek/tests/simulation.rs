@@ -95,7 +95,17 @@ fn a_sweep_goes_on_from_where_it_noted() {
     let file = file.to_str().unwrap();
     assert_eq!(simulate(&["--seeds", "0..30", "--resume", file])["seeds"], 30);
     assert_eq!(simulate(&["--seeds", "0..50", "--resume", file])["seeds"], 20, "only what was left");
-    assert_eq!(paczek(&["--seeds", "9..3"]).status.code(), Some(2));
+    let noted = std::fs::read_to_string(file).unwrap();
+    std::fs::write(file, noted.replace("\"found\":[]", "\"found\":[7]")).unwrap();
+    assert_eq!(
+        simulate(&["--seeds", "0..50", "--resume", file])["seeds"],
+        1,
+        "what was found is not forgotten"
+    );
+    let refused = |arguments: &[&str]| paczek(arguments).status.code() == Some(2);
+    assert!(refused(&["--seeds", "0..50", "--resume", file, "--faults", "kip890"]));
+    assert!(refused(&["--seeds", "1..50", "--resume", file]));
+    assert!(refused(&["--seeds", "9..3"]));
 }
 
 fn simulate(arguments: &[&str]) -> Value {

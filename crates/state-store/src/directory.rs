@@ -7,7 +7,7 @@ use thiserror::Error;
 const INSTANCE: &str = "instance";
 const LOCK: &str = "lock";
 const LAYOUT: &str = "layout";
-/// The layout of what lies in the directory. Another one is not read: stores are rebuilt from their changelogs.
+/// The layout of what lies in the directory. Another one is refused.
 const THIS_LAYOUT: &str = "1";
 /// Longest number of a process that is repeated to the user.
 const PID_DIGITS: usize = 10;

@@ -73,8 +73,7 @@ pub(super) fn little_memory(stage: &mut Stage, number: usize) -> Tried {
     let shop = stage.shop(&cluster, &SOON);
     let mut tried = Tried { events: input.events, faults: 1, ..Tried::default() };
     let Some(group) = ControlGroup::of(LITTLE_MEMORY) else {
-        tried.holds(false, || "a limit on memory needs the right to make a control group".to_owned());
-        return tried;
+        return Tried::barred("the right to make a control group");
     };
     Feed::start(&shop, &cluster.bootstrap, input.records(), usize::MAX).finish();
     let mut crew = Crew::start(&shop, &["run"], number as u64, 0);
@@ -128,8 +127,7 @@ pub(super) fn nearly_full_disk(stage: &mut Stage, number: usize) -> Tried {
     let shop = stage.shop(&cluster, &[SOON[0], SOON[1], ("LEAST_FREE_DISK", "5")]);
     let mut tried = Tried { events, ..Tried::default() };
     let Some(disk) = Disk::mount(&shop.state("a")) else {
-        tried.holds(false, || "a small disk needs the right to mount one".to_owned());
-        return tried;
+        return Tried::barred("the right to mount a small disk");
     };
     let mut records = input.records();
     let rest = records.split_off(records.len() / 2);

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Caught, Finding, Shop, Stores, Swept, Twin, Weather, caught, sweep};
 use crate::input::progress;
@@ -67,19 +67,32 @@ impl Simulate {
         if !twins.is_empty() {
             return Ok(Told::Caught(caught(&twins, &self.seeds, self.threads())?));
         }
-        let (mut swept, mut next) = (Swept::default(), self.resumed()?);
-        let bar = progress(self.seeds.end.saturating_sub(next), "simulating");
+        let noted = self.resumed()?;
+        let mut swept = Swept::default();
+        for seed in noted.found {
+            self.add_leg(&mut swept, &(seed..seed + 1), &|_| {})?;
+        }
+        let mut next = noted.next.clamp(self.seeds.start, self.seeds.end);
+        let bar = progress(self.seeds.end - next, "simulating");
         while next < self.seeds.end {
             let leg = next..self.seeds.end.min(next + LEG);
-            let done = swept.seeds;
-            swept.add(sweep(&leg, (self.weather(), self.store), self.threads(), &|seeds| {
-                bar.set_position(done + seeds)
-            })?);
+            let done = bar.position();
+            self.add_leg(&mut swept, &leg, &|seeds| bar.set_position(done + seeds))?;
             next = leg.end;
             self.note(next, &swept)?;
         }
         bar.finish_and_clear();
         Ok(Told::Swept(swept))
+    }
+
+    fn add_leg(
+        &self,
+        swept: &mut Swept,
+        seeds: &Range<u64>,
+        told: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), Problem> {
+        swept.add(sweep(seeds, (self.weather(), self.store), self.threads(), told)?);
+        Ok(())
     }
 
     /// Runs them one after the other and prints each step.
@@ -91,7 +104,7 @@ impl Simulate {
             for line in &run.trace {
                 println!("{line}");
             }
-            swept.take(seed, run, self.weather());
+            swept.take(seed, run, (self.weather(), self.store));
         }
         Ok(Told::Swept(swept))
     }
@@ -108,22 +121,45 @@ impl Simulate {
         self.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1)
     }
 
-    fn resumed(&self) -> Result<u64, Problem> {
-        let Some(path) = &self.resume else { return Ok(self.seeds.start) };
-        let Ok(text) = std::fs::read_to_string(path) else { return Ok(self.seeds.start) };
-        let next = text.lines().last().and_then(|line| line.split_whitespace().next()?.parse().ok());
-        let next: u64 = next.ok_or_else(|| {
-            Problem::Config(format!("{} is none of the files that --resume writes", path.display()))
-        })?;
-        Ok(next.clamp(self.seeds.start, self.seeds.end))
+    fn resumed(&self) -> Result<Noted, Problem> {
+        let fresh = Noted { sweep: self.sweep(), found: Vec::new(), next: self.seeds.start };
+        let Some(path) = &self.resume else { return Ok(fresh) };
+        let Ok(text) = std::fs::read_to_string(path) else { return Ok(fresh) };
+        match serde_json::from_str::<Noted>(&text) {
+            Ok(noted) if noted.sweep == fresh.sweep => Ok(noted),
+            Ok(Noted { sweep, .. }) => Err(Problem::Config(format!(
+                "{} is of a sweep of seeds {sweep}, and this one is of {}: name another file",
+                path.display(),
+                fresh.sweep
+            ))),
+            Err(_) => Err(Problem::Config(format!(
+                "{} is none of the files that --resume writes: name another one",
+                path.display()
+            ))),
+        }
     }
 
     fn note(&self, next: u64, swept: &Swept) -> Result<(), Problem> {
         let Some(path) = &self.resume else { return Ok(()) };
-        let found: Vec<String> = swept.findings.iter().map(|found| found.seed.to_string()).collect();
-        let text = format!("found: {}\n{next} is the next seed\n", found.join(" "));
+        let found = swept.findings.iter().map(|found| found.seed).collect();
+        let noted = Noted { sweep: self.sweep(), found, next };
+        let text = serde_json::to_string(&noted).map_err(|error| Problem::Failed(error.to_string()))?;
         write(path, &text)
     }
+
+    /// What a sweep that goes on must have in common with the one that began.
+    fn sweep(&self) -> String {
+        format!("from {}{}{}", self.seeds.start, self.weather().flags(), self.store.flags())
+    }
+}
+
+/// How far a sweep has got.
+#[derive(Deserialize, Serialize)]
+struct Noted {
+    sweep: String,
+    /// Seeds that found something: they are run again, so that no end forgets them.
+    found: Vec<u64>,
+    next: u64,
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Problem> {

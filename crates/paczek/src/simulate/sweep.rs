@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -76,7 +77,13 @@ fn run_chunks(
         }
         let mut chunk = Swept::default();
         for seed in first..end.min(first + CHUNK) {
-            chunk.take(seed, shop.run(&mut reference, seed, weather, false), weather);
+            let run = AssertUnwindSafe(|| shop.run(&mut reference, seed, weather, false));
+            if let Ok(run) = catch_unwind(run) {
+                chunk.take(seed, run, (weather, stores));
+            } else {
+                chunk.find(seed, "it panicked".to_owned(), (weather, stores));
+                (shop, reference) = (Shop::new(None, stores)?, Shop::undisturbed()?);
+            }
         }
         if let Ok(mut swept) = swept.lock() {
             swept.add(chunk);
@@ -86,17 +93,21 @@ fn run_chunks(
 }
 
 impl Swept {
-    pub(super) fn take(&mut self, seed: u64, run: Run, weather: Weather) {
+    pub(super) fn take(&mut self, seed: u64, run: Run, asked: (Weather, Stores)) {
         self.seeds += 1;
         self.steps += run.tally.steps;
         self.repeats += run.repeats as u64;
         add(&mut self.crashes, run.tally.crashes);
         add(&mut self.faults, run.tally.gusts);
-        self.findings.extend(run.violation.map(|violation| Finding {
-            seed,
-            violation,
-            command: format!("paczek simulate --seeds {seed}..{}{} --trace", seed + 1, weather.flags()),
-        }));
+        if let Some(violation) = run.violation {
+            self.find(seed, violation, asked);
+        }
+    }
+
+    fn find(&mut self, seed: u64, violation: String, (weather, stores): (Weather, Stores)) {
+        let (faults, store) = (weather.flags(), stores.flags());
+        let command = format!("paczek simulate --seeds {seed}..{}{faults}{store} --trace", seed + 1);
+        self.findings.push(Finding { seed, violation, command });
     }
 
     pub(super) fn add(&mut self, other: Self) {

@@ -44,7 +44,7 @@ fn spoil(file: &Path) {
 #[test]
 fn a_worker_goes_on_with_a_new_store_where_one_is_damaged_lost_or_behind() {
     for kind in ["CURRENT", "MANIFEST", ".log", ".sst", "directory"] {
-        let (mut shop, worker) = (Shop::open(), OneWorker::named("one"));
+        let (shop, worker) = (Shop::open(), OneWorker::named("one"));
         shop.write(2_000);
         shop.work(&worker).unwrap();
         // Opened once more, what its log held lies in files too.

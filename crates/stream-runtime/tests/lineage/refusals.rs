@@ -10,7 +10,7 @@ use crate::sums::{PARTITIONS, record_of};
 
 /// A shop in which a worker has done its work, and stopped.
 fn worked() -> (Shop, OneWorker) {
-    let (mut shop, worker) = (Shop::open(), OneWorker::named("one"));
+    let (shop, worker) = (Shop::open(), OneWorker::named("one"));
     shop.write(1_000);
     shop.work(&worker).unwrap();
     (shop, worker)
@@ -30,7 +30,7 @@ fn refusal(shop: &Shop, worker: &OneWorker) -> RuntimeError {
 
 #[test]
 fn nobody_refuses_what_nobody_has_touched() {
-    let (mut shop, worker) = worked();
+    let (shop, worker) = worked();
     shop.write(500);
     shop.work(&worker).unwrap();
     shop.work(&OneWorker::named("two")).unwrap();
@@ -40,7 +40,7 @@ fn nobody_refuses_what_nobody_has_touched() {
 /// Kafka forgets the offsets of a group in which nobody was for a week.
 #[test]
 fn whose_offsets_are_forgotten_goes_on_after_the_trailer() {
-    let (mut shop, worker) = worked();
+    let (shop, worker) = worked();
     shop.write(500);
     shop.work(&OneWorker { group: "forgotten", ..worker }).unwrap();
     assert_eq!(shop.sums(), shop.expected());
@@ -66,7 +66,7 @@ fn an_input_that_has_grown_together_with_its_changelog_is_refused_with_and_witho
 
 #[test]
 fn without_the_count_in_the_trailer_growth_would_go_unseen() {
-    let (mut shop, mut worker) = (Shop::open(), OneWorker::named("one"));
+    let (shop, mut worker) = (Shop::open(), OneWorker::named("one"));
     worker.guards = Guards { spread_in_trailer: false, ..Guards::default() };
     shop.write(1_000);
     shop.work(&worker).unwrap();
@@ -118,7 +118,7 @@ fn an_input_that_was_made_anew_is_refused() {
 
 #[test]
 fn an_input_that_was_cut_is_refused_unless_the_loss_is_accepted() {
-    let (mut shop, mut worker) = worked();
+    let (shop, mut worker) = worked();
     shop.write(500);
     for partition in 0..PARTITIONS {
         let end = shop.broker.extent("numbers", partition).unwrap().stable_end;
@@ -145,7 +145,7 @@ fn a_changelog_that_was_made_anew_is_refused_with_and_without_the_directory() {
 #[test]
 fn a_changelog_of_another_run_is_refused_although_it_is_as_long() {
     let (shop, worker) = worked();
-    let (mut other, elsewhere) = (Shop::open(), OneWorker::named("elsewhere"));
+    let (other, elsewhere) = (Shop::open(), OneWorker::named("elsewhere"));
     other.write(3_000);
     other.work(&elsewhere).unwrap();
     copy(&shop.disks.path().join("one"), &other.disks.path().join("one"));
@@ -155,7 +155,7 @@ fn a_changelog_of_another_run_is_refused_although_it_is_as_long() {
 
 #[test]
 fn a_changelog_without_its_beginning_is_refused_with_a_stale_directory_and_without_any() {
-    let (mut shop, worker) = worked();
+    let (shop, worker) = worked();
     shop.write(1_000);
     let successor = OneWorker::named("two");
     shop.work(&successor).unwrap();
@@ -174,7 +174,7 @@ fn a_changelog_without_its_beginning_is_refused_with_a_stale_directory_and_witho
 
 #[test]
 fn a_changelog_that_has_moved_is_refused_with_and_without_the_directory() {
-    let (mut shop, worker) = worked();
+    let (shop, worker) = worked();
     shop.write(100);
     let mut reader = shop.broker.reader().unwrap();
     for partition in 0..PARTITIONS {
@@ -188,6 +188,22 @@ fn a_changelog_that_has_moved_is_refused_with_and_without_the_directory() {
             matches!(&error, RuntimeError::Moved { moved_to, .. } if moved_to == "changelog-g2"),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn keys_that_were_spread_by_another_rule_are_refused_with_and_without_the_directory() {
+    let (shop, worker) = worked();
+    shop.write(100);
+    let mut reader = shop.broker.reader().unwrap();
+    for partition in 0..PARTITIONS {
+        let last = last_trailer(&shop.broker, &mut reader, "changelog", partition).unwrap().unwrap();
+        let other = Some("crc32".to_owned());
+        end(&shop, partition, &Trailer { sequence: last.sequence + 1, count: 0, partitioner: other, ..last });
+    }
+    for worker in [&worker, &OneWorker::named("two")] {
+        let error = refusal(&shop, worker);
+        assert!(matches!(&error, RuntimeError::OtherPartitioner { .. }), "{error}");
     }
 }
 

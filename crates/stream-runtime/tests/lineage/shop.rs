@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,13 +23,14 @@ use crate::sums::{KEYS, PARTITIONS, Sums, record_of};
 pub(crate) struct Shop {
     pub(crate) broker: MemoryBroker,
     pub(crate) disks: TempDir,
-    written: u64,
+    /// Numbers that have come in.
+    written: AtomicU64,
 }
 
 impl Shop {
     pub(crate) fn open() -> Self {
         let broker = MemoryBroker::new(&MemoryClock::automatic(), 11);
-        let shop = Self { broker, disks: tempfile::tempdir().unwrap(), written: 0 };
+        let shop = Self { broker, disks: tempfile::tempdir().unwrap(), written: AtomicU64::new(0) };
         ["numbers", "sums", "changelog"].iter().for_each(|topic| shop.make(topic));
         shop
     }
@@ -42,19 +44,24 @@ impl Shop {
     }
 
     /// So many more numbers come in.
-    pub(crate) fn write(&mut self, count: u64) {
+    pub(crate) fn write(&self, count: u64) {
         let settings = ProducerSettings {
             transactional_id: "source".into(),
             transaction_timeout: Duration::from_secs(60),
         };
         let mut producer = self.broker.producer(&settings).unwrap();
         producer.begin().unwrap();
-        for number in self.written..self.written + count {
+        let written = self.written();
+        for number in written..written + count {
             let key = format!("key-{}", number % KEYS).into_bytes();
             producer.send(&record_of("numbers", key, number.to_le_bytes().to_vec()), 0).unwrap();
         }
         let _ = producer.commit().unwrap();
-        self.written += count;
+        self.written.store(written + count, Ordering::Relaxed);
+    }
+
+    fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// The sums said so far, by key, in order.
@@ -84,7 +91,7 @@ impl Shop {
     /// What one who adds up by hand would have said.
     pub(crate) fn expected(&self) -> BTreeMap<Vec<u8>, Vec<u64>> {
         let mut sums = BTreeMap::<Vec<u8>, Vec<u64>>::new();
-        for number in 0..self.written {
+        for number in 0..self.written() {
             let said = sums.entry(format!("key-{}", number % KEYS).into_bytes()).or_default();
             said.push(said.last().unwrap_or(&0) + number);
         }
@@ -93,7 +100,7 @@ impl Shop {
 
     /// Whether all that came in has been counted.
     pub(crate) fn is_done(&self) -> bool {
-        self.sums().values().map(Vec::len).sum::<usize>() as u64 >= self.written
+        self.sums().values().map(Vec::len).sum::<usize>() as u64 >= self.written()
     }
 
     /// Lets a worker do all there is to do.
