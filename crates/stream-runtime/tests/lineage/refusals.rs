@@ -176,12 +176,7 @@ fn a_changelog_without_its_beginning_is_refused_with_a_stale_directory_and_witho
 fn a_changelog_that_has_moved_is_refused_with_and_without_the_directory() {
     let (shop, worker) = worked();
     shop.write(100);
-    let mut reader = shop.broker.reader().unwrap();
-    for partition in 0..PARTITIONS {
-        let last = last_trailer(&shop.broker, &mut reader, "changelog", partition).unwrap().unwrap();
-        let moved = Trailer { sequence: last.sequence + 1, count: 0, ..last }.moved_to("changelog-g2");
-        end(&shop, partition, &moved);
-    }
+    end_all(&shop, |last| last.moved_to("changelog-g2"));
     for worker in [&worker, &OneWorker::named("two")] {
         let error = refusal(&shop, worker);
         assert!(
@@ -195,15 +190,19 @@ fn a_changelog_that_has_moved_is_refused_with_and_without_the_directory() {
 fn keys_that_were_spread_by_another_rule_are_refused_with_and_without_the_directory() {
     let (shop, worker) = worked();
     shop.write(100);
-    let mut reader = shop.broker.reader().unwrap();
-    for partition in 0..PARTITIONS {
-        let last = last_trailer(&shop.broker, &mut reader, "changelog", partition).unwrap().unwrap();
-        let other = Some("crc32".to_owned());
-        end(&shop, partition, &Trailer { sequence: last.sequence + 1, count: 0, partitioner: other, ..last });
-    }
+    end_all(&shop, |last| Trailer { partitioner: Some("crc32".to_owned()), ..last });
     for worker in [&worker, &OneWorker::named("two")] {
         let error = refusal(&shop, worker);
         assert!(matches!(&error, RuntimeError::OtherPartitioner { .. }), "{error}");
+    }
+}
+
+/// Writes one more trailer to each partition of the changelog, made of the last one.
+fn end_all(shop: &Shop, next: impl Fn(Trailer) -> Trailer) {
+    let mut reader = shop.broker.reader().unwrap();
+    for partition in 0..PARTITIONS {
+        let last = last_trailer(&shop.broker, &mut reader, "changelog", partition).unwrap().unwrap();
+        end(shop, partition, &next(Trailer { sequence: last.sequence + 1, count: 0, ..last }));
     }
 }
 

@@ -123,12 +123,15 @@ impl Scene {
     }
 
     fn write(&self, outputs: Vec<Output>) {
-        let (transactional_id, transaction_timeout) = ("scene".to_owned(), Duration::from_secs(60));
-        let mut producer =
-            self.broker.producer(&ProducerSettings { transactional_id, transaction_timeout }).unwrap();
+        let mut producer = self.producer("scene");
         producer.begin().unwrap();
         outputs.iter().for_each(|output| producer.send(output, 0).unwrap());
         let _ = producer.commit().unwrap();
+    }
+
+    fn producer(&self, name: &str) -> <MemoryBroker as Broker>::Producer {
+        let (transactional_id, transaction_timeout) = (name.to_owned(), Duration::from_secs(60));
+        self.broker.producer(&ProducerSettings { transactional_id, transaction_timeout }).unwrap()
     }
 
     fn make_new(&self, partitions: i32) {
@@ -352,9 +355,7 @@ fn what_is_not_at_rest_is_refused() {
 
     let scene = Scene::set(&a_few_frames(), 4);
     scene.make_new(6);
-    let (transactional_id, transaction_timeout) = ("a worker".to_owned(), Duration::from_secs(60));
-    let settings = ProducerSettings { transactional_id, transaction_timeout };
-    let mut producer = scene.broker.producer(&settings).unwrap();
+    let mut producer = scene.producer("a worker");
     producer.begin().unwrap();
     producer.send(&scene.row("log", 1, (b"key-1", b"")), 0).unwrap();
     let refused = scene.reshard();
@@ -396,13 +397,19 @@ fn who_has_joined_or_worked_meanwhile_is_not_passed_over() {
     scene.check(6);
 }
 
-#[test]
-fn a_source_that_nobody_has_taken_from_yet_may_grow_meanwhile() {
+/// A scene with a source that nobody has taken from.
+fn with_a_new_source() -> Scene {
     let mut scene = Scene::set(&a_few_frames(), 4);
     scene.make_new(6);
-    scene.start_from = StartFrom::Latest;
     ["new", "new-log", "new-log-g2"].iter().for_each(|topic| scene.make(topic, 1));
     scene.moves.push(one("newcomer", ("new", "new-log"), ("new", "new-log-g2")));
+    scene
+}
+
+#[test]
+fn a_source_that_nobody_has_taken_from_yet_may_grow_meanwhile() {
+    let mut scene = with_a_new_source();
+    scene.start_from = StartFrom::Latest;
     let click = || scene.write(vec![Output { value: Some(Vec::new()), ..record("new", 0, None) }]);
     click();
     let before = scene.broker.extent("new", 0).unwrap().end;
@@ -415,10 +422,7 @@ fn a_source_that_nobody_has_taken_from_yet_may_grow_meanwhile() {
 
 #[test]
 fn a_source_that_loses_its_beginning_meanwhile_is_not_left_to_begin_there() {
-    let mut scene = Scene::set(&a_few_frames(), 4);
-    scene.make_new(6);
-    ["new", "new-log", "new-log-g2"].iter().for_each(|topic| scene.make(topic, 1));
-    scene.moves.push(one("newcomer", ("new", "new-log"), ("new", "new-log-g2")));
+    let scene = with_a_new_source();
     scene.write(vec![record("new", 0, None), record("new", 0, None)]);
     let refused = scene.reshard_while(&scene.broker, || scene.broker.delete_records("new", 0, 1));
     let lost = |error: &ReshardProblem| {
@@ -447,9 +451,7 @@ fn a_group_that_is_ahead_of_its_changelog_is_refused() {
     let scene = Scene::set(&a_few_frames(), 4);
     scene.make_new(6);
     let mut member = join(&scene.broker);
-    let (transactional_id, transaction_timeout) = ("somebody".to_owned(), Duration::from_secs(60));
-    let settings = ProducerSettings { transactional_id, transaction_timeout };
-    let mut producer = scene.broker.producer(&settings).unwrap();
+    let mut producer = scene.producer("somebody");
     producer.begin().unwrap();
     producer.send_offsets("in", &BTreeMap::from([(3, 7)]), &member.fence().unwrap()).unwrap();
     let _ = producer.commit().unwrap();
