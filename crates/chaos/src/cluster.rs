@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -70,17 +70,7 @@ impl Nodes {
     /// When it fails.
     #[must_use]
     pub fn tool(&self, class: &str, arguments: &[&str]) -> String {
-        self.script(&self.with_tool(class, arguments))
-    }
-
-    /// The same where it may find nothing to do; whether it has done something.
-    #[must_use]
-    pub fn attempt(&self, class: &str, arguments: &[&str]) -> bool {
-        self.said(&self.with_tool(class, arguments)).status.success()
-    }
-
-    fn with_tool<'a>(&'a self, class: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
-        [&["tool", class, "--bootstrap-server", &self.bootstrap], arguments].concat()
+        self.script(&[&["tool", class, "--bootstrap-server", &self.bootstrap], arguments].concat())
     }
 
     /// Of each node the port it hears the proxy on, and the port it sends who comes by the proxy.
@@ -96,17 +86,13 @@ impl Nodes {
     }
 
     fn script(&self, arguments: &[&str]) -> String {
-        let said = self.said(arguments);
-        let errors = String::from_utf8_lossy(&said.stderr);
-        assert!(said.status.success(), "deploy/kafka/kafka {arguments:?} failed: {errors}");
-        String::from_utf8(said.stdout).expect("text").trim().to_owned()
-    }
-
-    fn said(&self, arguments: &[&str]) -> Output {
         let mut script = Command::new(script());
         script.args(arguments).env("KAFKA_RUN", &self.run).env("KAFKA_PORT", self.port.to_string());
         script.env("KAFKA_PROXY", "1").env("KAFKA_MORE", &self.more);
-        script.stdin(Stdio::null()).output().expect("deploy/kafka/kafka starts")
+        let said = script.stdin(Stdio::null()).output().expect("deploy/kafka/kafka starts");
+        let errors = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success(), "deploy/kafka/kafka {arguments:?} failed: {errors}");
+        String::from_utf8(said.stdout).expect("text").trim().to_owned()
     }
 }
 

@@ -90,7 +90,7 @@ pub const ROWS: &[Row] = &[
         tries(2, 0, brokers::rolling_kill),
     ),
     row("F-07", Tier::T2, "two of three brokers away for a minute", tries(1, 0, brokers::two_of_three)),
-    row("F-08", Tier::T2, "the only broker away for a minute", tries(1, 0, brokers::only_one)),
+    row("F-08", Tier::T1, "the only broker away for a minute", tries(2, 1, brokers::only_one)),
     row(
         "F-09",
         Tier::T2,

@@ -18,7 +18,7 @@ use simulator::cluster::{Cluster, Disks, MemoryDisks, Post, Seat, Tally, Trace, 
 use stream_runtime::broker::memory::{MemoryBroker, MemoryClock, MemoryReader};
 use stream_runtime::broker::{Broker as _, LogReader as _, NewTopic};
 use stream_runtime::{
-    Guards, Metrics, Processor, RuntimeError, Standby, StartFrom, Worker, WorkerSettings, run_worker,
+    Guards, Metrics, Processor, RuntimeError, StartFrom, Worker, WorkerSettings, run_worker,
 };
 
 use crate::config::Config;
@@ -167,7 +167,7 @@ impl Shop {
         let judged = ended.and_then(|(tally, outcome)| {
             let (outcome, repeats) = if torn { outcome.without_repeats(&expected) } else { (outcome, 0) };
             match outcome.difference(&expected) {
-                Some(difference) => Err(format!("I3: {difference}")),
+                Some(difference) => Err(difference),
                 None => Ok((tally, repeats)),
             }
         });
@@ -224,7 +224,8 @@ impl Shop {
         if !torn {
             self.all_is_consumed(&broker)?;
         }
-        Ok((tally, Outcome::of(&broker, &self.names)?))
+        let rules = &self.topology.profile_updater.processor.rules;
+        Ok((tally, Outcome::of(&broker, &self.names, rules)?))
     }
 
     /// Nothing is left unread behind the groups' offsets.
@@ -278,7 +279,7 @@ impl Shop {
             transaction_timeout: wind.transaction_timeout,
             start_from: StartFrom::Earliest,
             accept_reset: false,
-            standby: Standby::default(),
+            standby: wind.standby,
             guards: wind.guards,
         }
     }

@@ -1,6 +1,5 @@
 //! Brokers that go away and come back.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::kills::FRONT;
@@ -8,19 +7,13 @@ use crate::cluster::Nodes;
 use crate::crew::Crew;
 use crate::feed::Feed;
 use crate::oracle::judge;
-use crate::shop::{PROFILE_UPDATER, Shop, wait};
+use crate::shop::{PROFILE_UPDATER, wait};
 use crate::stage::Stage;
 use crate::tried::Tried;
 use crate::worker::{Worker, now};
 
 /// Rows a second while brokers come and go: there is always something to commit.
 const RATE: usize = 500;
-/// What the first two processors write in transactions.
-const WRITTEN: [&str; 5] =
-    ["events", "ingest-clickstream-changelog", "profile-updater-changelog", "profile-updates", "sessions"];
-const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
-/// Longer than any transaction of a worker that lives, and than the broker takes to end one that is left open.
-const LONGEST: Duration = Duration::from_secs(15);
 /// A node that is killed counts as gone after this: until then the same one may not come back.
 const KNOWN_SOON: &str = "broker.session.timeout.ms=5000";
 /// Between a node that is back and the next one that goes.
@@ -37,7 +30,7 @@ pub(super) fn rolling_kill(stage: &mut Stage, number: usize) -> Tried {
 }
 
 fn rolling(stage: &mut Stage, seed: u64, how: &str, most: u64) -> Tried {
-    under_load(stage, 3, seed, 120, most, |cluster, _, tried| {
+    under_load(stage, 3, seed, 120, most, |cluster, tried| {
         for node in 1..=3 {
             cluster.node(how, node);
             std::thread::sleep(Duration::from_secs(3));
@@ -52,7 +45,7 @@ fn rolling(stage: &mut Stage, seed: u64, how: &str, most: u64) -> Tried {
 pub(super) fn two_of_three(stage: &mut Stage, number: usize) -> Tried {
     let away = stage.size(60, 5);
     let mut back = 0;
-    let mut tried = under_load(stage, 3, 700 + number as u64, away + 60, u64::MAX, |cluster, _, tried| {
+    let mut tried = under_load(stage, 3, 700 + number as u64, away + 60, u64::MAX, |cluster, tried| {
         cluster.node("kill", 2);
         cluster.node("kill", 3);
         std::thread::sleep(Duration::from_secs(away));
@@ -71,39 +64,22 @@ pub(super) fn only_one(stage: &mut Stage, number: usize) -> Tried {
     let (away, times) = (stage.size(60, 5), stage.size(3, 1));
     let seconds = times * (away + 40);
     let tried =
-        under_load(stage, 1, 800 + number as u64, seconds, away * 1_000 + 45_000, |cluster, shop, tried| {
+        under_load(stage, 1, 800 + number as u64, seconds, away * 1_000 + 45_000, |cluster, tried| {
             for _ in 0..times {
                 cluster.node("kill", 1);
                 std::thread::sleep(Duration::from_secs(away));
                 cluster.node("start", 1);
                 tried.faults += 1;
                 std::thread::sleep(BREATH);
-                end_forgotten(cluster, shop, tried);
             }
         });
     stage.clear();
     tried
 }
 
-/// Does what the worker says is to be done by hand: a broker that comes back leaves transactions open of whose
-/// partitions it did not know the leader yet.
-fn end_forgotten(cluster: &Nodes, shop: &Shop, tried: &mut Tried) {
-    let before = shop.unstable(&WRITTEN);
-    std::thread::sleep(LONGEST);
-    let forgotten: Vec<_> = shop.unstable(&WRITTEN).into_iter().filter(|one| before.contains(one)).collect();
-    let end = |(topic, partition, offset): &&(String, i32, i64)| {
-        let (partition, offset) = (partition.to_string(), offset.to_string());
-        let which = ["--topic", topic, "--partition", &partition, "--start-offset", &offset];
-        // Meanwhile its owner may have ended it.
-        cluster.attempt(TRANSACTIONS, &[&["abort"], &which[..]].concat())
-    };
-    let ended = forgotten.iter().filter(end).count();
-    tried.remark(format!("{ended} transactions that the broker forgot were ended by hand"));
-}
-
 /// F-09: the leaders of the internal topics are killed, whichever nodes they are.
 pub(super) fn coordinators(stage: &mut Stage, number: usize) -> Tried {
-    under_load(stage, 3, 900 + number as u64, 70, 30_000, |cluster, _, tried| {
+    under_load(stage, 3, 900 + number as u64, 70, 30_000, |cluster, tried| {
         for topic in ["__transaction_state", "__consumer_offsets"] {
             let node = leader(cluster, topic);
             cluster.node("kill", node);
@@ -130,7 +106,7 @@ fn under_load(
     seed: u64,
     seconds: u64,
     most: u64,
-    meanwhile: impl FnOnce(&Rc<Nodes>, &Shop, &mut Tried),
+    meanwhile: impl FnOnce(&Nodes, &mut Tried),
 ) -> Tried {
     let input = stage.clicks(seed, seconds * RATE as u64);
     let reference = stage.reference(&input);
@@ -143,7 +119,7 @@ fn under_load(
     let memory = |crew: &Crew<'_>| crew.workers().map(Worker::peak_memory).max().unwrap_or_default();
     wait("it commits", || crew.workers().any(|worker| !worker.applied(PROFILE_UPDATER).is_empty()));
     let (began, before) = (now(), memory(&crew));
-    meanwhile(&cluster, &shop, &mut tried);
+    meanwhile(&cluster, &mut tried);
     let ended = now();
     let grown = memory(&crew).saturating_sub(before) >> 20;
     feed.finish();

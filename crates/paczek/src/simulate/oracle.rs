@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use events::{EventTime, ProfileKey};
+use profile_updater::{Profile, Rules};
 use simulator::cluster::{Disks, Oracle, Violation};
 use stream_runtime::broker::memory::{MemoryBroker, MemoryReader};
 use stream_runtime::broker::{Broker as _, LogReader as _, Read};
-use stream_runtime::{SourceRecord, TRAILER_KEY, absorbed, store_key};
+use stream_runtime::{Failure, SourceRecord, TRAILER_KEY, absorbed, store_key};
 
 use super::Names;
 use crate::headers;
@@ -19,14 +21,23 @@ pub(super) struct Outcome {
     by_event: BTreeMap<(String, Vec<u8>), Vec<Vec<u8>>>,
     /// By topic, key, due time and id, the values that timers caused.
     by_timer: BTreeMap<Cause, Vec<Vec<u8>>>,
+    /// By partition and key, the profiles.
+    profiles: BTreeMap<(i32, Vec<u8>), Profile>,
 }
 
 impl Outcome {
-    pub(super) fn of(broker: &MemoryBroker, names: &Names) -> Result<Self, Violation> {
+    pub(super) fn of(broker: &MemoryBroker, names: &Names, rules: &Rules) -> Result<Self, Violation> {
         let mut outcome = Self::default();
         for topic in &names.outputs {
             for record in read_all(broker, topic, 0..names.partitions)? {
                 outcome.add(topic, record);
+            }
+        }
+        for partition in 0..names.partitions {
+            let changelog = read_all(broker, &names.updater_changelog, partition..partition + 1)?;
+            for (key, row) in fold(changelog, i64::MAX) {
+                let profile = settled(&key, &row, rules).map_err(|error| error.to_string())?;
+                outcome.profiles.insert((partition, key), profile);
             }
         }
         Ok(outcome)
@@ -48,13 +59,28 @@ impl Outcome {
 
     /// The first difference from how it should be; `None` if there is none.
     pub(super) fn difference(&self, expected: &Self) -> Option<Violation> {
-        difference(&self.by_event, &expected.by_event, |(topic, key)| {
-            format!("{topic}, key {}", key.escape_ascii())
-        })
-        .or_else(|| {
+        let by_event = || {
+            difference(&self.by_event, &expected.by_event, |(topic, key)| {
+                format!("{topic}, key {}", key.escape_ascii())
+            })
+        };
+        let by_timer = || {
             difference(&self.by_timer, &expected.by_timer, |(topic, key, due, _)| {
                 format!("{topic}, key {}, by the timer due at {due}", key.escape_ascii())
             })
+        };
+        by_event()
+            .or_else(by_timer)
+            .map(|said| format!("I3: {said}"))
+            .or_else(|| self.profiles_differ(expected))
+    }
+
+    /// I2: the state is what an undisturbed run leaves.
+    fn profiles_differ(&self, expected: &Self) -> Option<Violation> {
+        let keys = self.profiles.keys().chain(expected.profiles.keys());
+        let mut differing = keys.filter(|key| self.profiles.get(*key) != expected.profiles.get(*key));
+        differing.next().map(|(partition, key)| {
+            format!("I2: another profile of {} in partition {partition}", key.escape_ascii())
         })
     }
 
@@ -239,6 +265,14 @@ impl Oracle for Invariants<'_> {
         }
         Ok(())
     }
+}
+
+/// A profile as it is once all is settled. How much of it waits is up to when it was last looked at.
+fn settled(key: &[u8], row: &[u8], rules: &Rules) -> Result<Profile, Failure> {
+    let key = std::str::from_utf8(key).ok().and_then(ProfileKey::parse).ok_or("a state of no profile")?;
+    let mut profile = codec::stored::decode_profile(row)?;
+    let noticed = profile_updater::fire(&mut profile, &key, EventTime::MAX, rules);
+    if noticed.is_empty() { Ok(profile) } else { Err("a timer has not fired".into()) }
 }
 
 /// The newest value of each key before `end`.

@@ -3,7 +3,7 @@ use super::*;
 use clap::ValueEnum as _;
 use fastrand::Rng;
 use simulator::cluster::{Faults, Gust, Storm};
-use stream_runtime::Output;
+use stream_runtime::{Output, Standby};
 
 /// Which faults may occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub(super) struct Wind {
     pub(super) hot_states: usize,
     pub(super) session_timeout: Duration,
     pub(super) transaction_timeout: Duration,
+    pub(super) standby: Standby,
     pub(super) guards: Guards,
     /// When records come in, in milliseconds after the start.
     arrivals: Vec<i64>,
@@ -63,6 +64,7 @@ impl Wind {
             hot_states: 100,
             session_timeout: Duration::from_secs(60),
             transaction_timeout: Duration::from_secs(60),
+            standby: Standby::default(),
             guards: Guards::default(),
             arrivals: vec![0],
             starts: vec![0],
@@ -93,6 +95,7 @@ impl Wind {
             hot_states: chance.usize(1..6),
             session_timeout: Duration::from_millis(session_timeout.unsigned_abs()),
             transaction_timeout: Duration::from_millis(transaction_timeout.unsigned_abs()),
+            standby: standby(seed),
             guards: guards(weather),
             arrivals: (0..some).map(|_| chance.i64(0..lasts)).collect(),
             starts: (0..3).map(|_| if chance.bool() { 0 } else { chance.i64(0..lasts) }).collect(),
@@ -122,6 +125,15 @@ fn known(storm: Storm, names: &Names) -> Storm {
         watched: watched.map(|topic| (topic.clone(), names.partitions)).collect(),
         ..storm
     }
+}
+
+/// Every other seed has copies, or a newcomer that waits until it is warm.
+fn standby(seed: u64) -> Standby {
+    let mut chance = Rng::with_seed(seed ^ 0x73_7461_6e64);
+    if chance.bool() {
+        return Standby::default();
+    }
+    Standby { copies: chance.usize(0..3), join_when_warm: chance.bool(), warm_lag: chance.u64(0..20) }
 }
 
 fn guards(weather: Weather) -> Guards {
