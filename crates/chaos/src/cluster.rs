@@ -79,12 +79,6 @@ impl Nodes {
         (0..self.count).map(|node| self.port + APART * node).map(|port| (port + 2, port + 3)).collect()
     }
 
-    /// Where a node keeps its partitions, counted from 1.
-    #[must_use]
-    pub fn log_directory(&self, node: u16) -> PathBuf {
-        self.run.join(format!("node-{node}/data"))
-    }
-
     fn script(&self, arguments: &[&str]) -> String {
         let mut script = Command::new(script());
         script.args(arguments).env("KAFKA_RUN", &self.run).env("KAFKA_PORT", self.port.to_string());

@@ -79,7 +79,8 @@ fn verdict(row: &Row, tries: &[Tried]) -> String {
     if let Some(need) = tries.iter().find_map(|tried| tried.barred.as_ref()) {
         return format!("not run: {need}");
     }
-    let short = tries.iter().flat_map(|tried| &tried.short).next();
+    let worst = tries.iter().filter(|tried| !tried.short.is_empty()).max_by_key(|tried| tried.recovery_ms);
+    let short = worst.and_then(|tried| tried.short.first());
     match (tries.is_empty(), short) {
         (true, _) => "not run yet".to_owned(),
         (false, None) => "held".to_owned(),

@@ -257,7 +257,8 @@ impl Shop {
         wind: &Wind,
         node: fn(&Topology) -> &Node<P>,
     ) -> Post {
-        let name = format!("{name}-{number}");
+        // As in production: an instance, and the number of its worker.
+        let name = format!("{name}-{number}-0");
         let settings = self.settings(&name, node(&self.topology), wind);
         let (topology, metrics) = (Rc::clone(&self.topology), Rc::clone(&self.metrics));
         let work = move |seat: &Seat<'_>| work(seat, &node(&topology).processor, &settings, &metrics);

@@ -32,6 +32,7 @@ fn whatever_goes_wrong_the_outcome_is_that_of_an_undisturbed_run() {
     for step in steps {
         assert!(swept["crashes"][step].as_u64() > Some(10), "crashes after {step}: {swept}");
     }
+    assert!(swept["copies"].as_u64() > Some(1_000), "standby copies: {swept}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod trace;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use corosensei::stack::DefaultStack;
@@ -90,6 +91,8 @@ pub struct Tally {
     pub crashes: BTreeMap<&'static str, u64>,
     /// Other things that went wrong, by name.
     pub gusts: BTreeMap<&'static str, u64>,
+    /// Copies that were begun of what others own.
+    pub copies: u64,
 }
 
 struct Place {
@@ -164,6 +167,7 @@ impl Cluster {
                 (seen, since) = (written, now);
             } else if now - since > self.storm.still {
                 self.tally.passed = now - began;
+                self.tally.copies = self.desk.copies.load(Ordering::Relaxed);
                 self.leave(oracle)?;
                 return Ok(self.tally.clone());
             }

@@ -44,6 +44,11 @@ pub trait Observer: Send + Sync {
     fn restored(&self, processor: &str, partition: i32, from: i64, records: u64) {
         let _ = (processor, partition, from, records);
     }
+
+    /// A copy of a partition that is not owned is kept from here on.
+    fn copied(&self, processor: &str, partition: i32) {
+        let _ = (processor, partition);
+    }
 }
 
 /// Looks on in silence.

@@ -44,14 +44,12 @@ fn rolling(stage: &mut Stage, seed: u64, how: &str, most: u64) -> Tried {
 /// F-07: two of three are away, so that nothing can be written.
 pub(super) fn two_of_three(stage: &mut Stage, number: usize) -> Tried {
     let away = stage.size(60, 5);
-    let mut back = 0;
     let mut tried = under_load(stage, 3, 700 + number as u64, away + 60, u64::MAX, |cluster, tried| {
         cluster.node("kill", 2);
         cluster.node("kill", 3);
         std::thread::sleep(Duration::from_secs(away));
         cluster.node("start", 2);
         cluster.node("start", 3);
-        back = now();
         tried.faults += 1;
         std::thread::sleep(BREATH);
     });
@@ -62,7 +60,7 @@ pub(super) fn two_of_three(stage: &mut Stage, number: usize) -> Tried {
 /// F-08: the only one is away.
 pub(super) fn only_one(stage: &mut Stage, number: usize) -> Tried {
     let (away, times) = (stage.size(60, 5), stage.size(3, 1));
-    let seconds = times * (away + 40);
+    let seconds = times * (away + 25);
     let tried =
         under_load(stage, 1, 800 + number as u64, seconds, away * 1_000 + 45_000, |cluster, tried| {
             for _ in 0..times {
@@ -133,12 +131,14 @@ fn under_load(
     tried
 }
 
-/// The longest time between two commits of profile-updater by whomever.
+/// The longest time without a commit of profile-updater by whomever, in milliseconds.
 fn longest_stall(crew: &Crew<'_>, began: u64, ended: u64) -> u64 {
     let mut commits: Vec<u64> = crew.workers().flat_map(|worker| worker.applied(PROFILE_UPDATER)).collect();
     commits.sort_unstable();
     // The first one behind the end ends a stall, too.
     let behind = commits.iter().find(|at| **at > ended).copied().unwrap_or(ended);
     commits.retain(|at| (began..=behind).contains(at));
-    commits.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(ended - began)
+    commits.insert(0, began);
+    commits.push(behind);
+    commits.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }

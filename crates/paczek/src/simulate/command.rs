@@ -189,12 +189,13 @@ fn describe(swept: &Swept) -> String {
         counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
     };
     let mut text = format!(
-        "{} seeds, {} steps, {} violations\ncrashes after: {}\nfaults: {}\n",
+        "{} seeds, {} steps, {} violations\ncrashes after: {}\nfaults: {}\nstandby copies: {}\n",
         swept.seeds,
         swept.steps,
         swept.findings.len(),
         counts(&swept.crashes),
         counts(&swept.faults),
+        swept.copies,
     );
     if swept.repeats > 0 {
         text.push_str(&format!("values said twice: {}\n", swept.repeats));

@@ -4,6 +4,7 @@ use std::time::Duration;
 use events::{EventTime, ProfileKey};
 use profile_updater::{Profile, Rules};
 use simulator::cluster::{Disks, Oracle, Violation};
+use state_store::StateStore;
 use stream_runtime::broker::memory::{MemoryBroker, MemoryReader};
 use stream_runtime::broker::{Broker as _, LogReader as _, Read};
 use stream_runtime::{Failure, SourceRecord, TRAILER_KEY, absorbed, store_key};
@@ -21,8 +22,8 @@ pub(super) struct Outcome {
     by_event: BTreeMap<(String, Vec<u8>), Vec<Vec<u8>>>,
     /// By topic, key, due time and id, the values that timers caused.
     by_timer: BTreeMap<Cause, Vec<Vec<u8>>>,
-    /// By partition and key, the profiles.
-    profiles: BTreeMap<(i32, Vec<u8>), Profile>,
+    /// By partition and key, the profiles once all is settled, and what that still made noticed.
+    profiles: BTreeMap<(i32, Vec<u8>), (Profile, usize)>,
 }
 
 impl Outcome {
@@ -34,8 +35,10 @@ impl Outcome {
             }
         }
         for partition in 0..names.partitions {
-            let changelog = read_all(broker, &names.updater_changelog, partition..partition + 1)?;
-            for (key, row) in fold(changelog, i64::MAX) {
+            let mut changelog = read_all(broker, &names.updater_changelog, partition..partition + 1)?;
+            let is_trailer = |record: &SourceRecord| record.key.as_deref() == Some(TRAILER_KEY);
+            changelog.truncate(changelog.iter().rposition(is_trailer).map_or(0, |last| last + 1));
+            for (key, row) in fold(changelog) {
                 let profile = settled(&key, &row, rules).map_err(|error| error.to_string())?;
                 outcome.profiles.insert((partition, key), profile);
             }
@@ -77,11 +80,10 @@ impl Outcome {
 
     /// I2: the state is what an undisturbed run leaves.
     fn profiles_differ(&self, expected: &Self) -> Option<Violation> {
-        let keys = self.profiles.keys().chain(expected.profiles.keys());
-        let mut differing = keys.filter(|key| self.profiles.get(*key) != expected.profiles.get(*key));
-        differing.next().map(|(partition, key)| {
-            format!("I2: another profile of {} in partition {partition}", key.escape_ascii())
-        })
+        let place = differing(&self.profiles, &expected.profiles)?;
+        let (is, should) = (self.profiles.get(place), expected.profiles.get(place));
+        let key = place.1.escape_ascii();
+        Some(format!("I2: the profile of {key} differs\n  is:       {is:?}\n  expected: {should:?}"))
     }
 
     /// The same without what only repeats what was said before, and how many values that were.
@@ -241,45 +243,67 @@ impl Oracle for Invariants<'_> {
         let changelog = self.names.changelog_of(post);
         for partition in disks.stores(post) {
             let store = disks.open(post, partition).map_err(|error| error.to_string())?;
-            let position = store.position().map_err(|error| error.to_string())?;
-            let Some(end) = position.as_deref().and_then(absorbed) else { continue };
-            let extent = broker.extent(changelog, partition).map_err(|error| error.to_string())?;
-            if end > extent.end {
-                return Err(format!(
-                    "I6: {post}/{partition} has absorbed {end} of {changelog}, which ends at {}",
-                    extent.end
-                ));
-            }
-            if extent.stable_end < end {
-                continue;
-            }
-            for (key, value) in fold(read_all(broker, changelog, partition..partition + 1)?, end) {
-                let row = store.get(&key).map_err(|error| error.to_string())?;
-                if row.as_ref().map(|row| &row.value) != Some(&value) {
-                    return Err(format!(
-                        "I6: {post}/{partition} differs from {changelog} at {end} in {}",
-                        key.escape_ascii()
-                    ));
-                }
-            }
+            check_store(&*store, broker, changelog, partition)
+                .map_err(|error| format!("I6: {post}: {error}"))?;
         }
         Ok(())
     }
 }
 
-/// A profile as it is once all is settled. How much of it waits is up to when it was last looked at.
-fn settled(key: &[u8], row: &[u8], rules: &Rules) -> Result<Profile, Failure> {
+/// Whether a store is its changelog up to its position.
+fn check_store(
+    store: &dyn StateStore,
+    broker: &MemoryBroker,
+    changelog: &str,
+    partition: i32,
+) -> Result<(), Failure> {
+    let Some(end) = store.position()?.as_deref().and_then(absorbed) else { return Ok(()) };
+    let extent = broker.extent(changelog, partition)?;
+    if end > extent.end {
+        let known = extent.end;
+        return Err(format!("{end} of {changelog}-{partition} is absorbed, which ends at {known}").into());
+    }
+    if extent.stable_end < end {
+        return Ok(());
+    }
+    let records = read_all(broker, changelog, partition..partition + 1)?.into_iter();
+    let (taken, newer): (Vec<_>, Vec<_>) = records.partition(|record| record.offset < end);
+    let (taken, newer) = (fold(taken), fold(newer));
+    // What there is a newer record of may have been compacted away.
+    let rows = store.rows(&[], usize::MAX)?.into_iter();
+    let rows = rows.filter(|(key, _)| taken.contains_key(key) || !newer.contains_key(key));
+    let rows: BTreeMap<_, _> = rows.map(|(key, row)| (key, row.value)).collect();
+    differing(&rows, &taken).map_or(Ok(()), |key| {
+        let key = key.escape_ascii();
+        Err(format!("the store of {changelog}-{partition} at {end} differs in {key}").into())
+    })
+}
+
+/// A profile as it is once all is settled, and how many carts are noticed by that: how much waits is up to when it
+/// was last looked at, and none should be left over once all timers have fired.
+fn settled(key: &[u8], row: &[u8], rules: &Rules) -> Result<(Profile, usize), Failure> {
     let key = std::str::from_utf8(key).ok().and_then(ProfileKey::parse).ok_or("a state of no profile")?;
     let mut profile = codec::stored::decode_profile(row)?;
     let noticed = profile_updater::fire(&mut profile, &key, EventTime::MAX, rules);
-    if noticed.is_empty() { Ok(profile) } else { Err("a timer has not fired".into()) }
+    Ok((profile, noticed.len()))
 }
 
-/// The newest value of each key before `end`.
-fn fold(records: Vec<SourceRecord>, end: i64) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let rows = records.into_iter().filter(|record| record.offset < end);
-    let rows = rows.filter(|record| record.key.as_deref() != Some(TRAILER_KEY));
-    rows.filter_map(|record| Some((store_key(record.key.as_deref()?)?.to_vec(), record.value?))).collect()
+/// The first key of which two maps know different things.
+fn differing<'a, K: Ord, V: PartialEq>(one: &'a BTreeMap<K, V>, other: &'a BTreeMap<K, V>) -> Option<&'a K> {
+    one.keys().chain(other.keys()).find(|key| one.get(*key) != other.get(*key))
+}
+
+/// What the records leave each key with.
+fn fold(records: Vec<SourceRecord>) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut rows = BTreeMap::new();
+    for record in records {
+        match (record.key.as_deref().and_then(store_key), record.value) {
+            (Some(key), Some(value)) => drop(rows.insert(key.to_vec(), value)),
+            (Some(key), None) => drop(rows.remove(key)),
+            (None, _) => {}
+        }
+    }
+    rows
 }
 
 /// Everything that is committed in these partitions of a topic.
@@ -302,4 +326,24 @@ pub(super) fn read_all(
         }
     }
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_that_is_another_or_not_there_is_a_difference() {
+        let with = |profiles: &[(&str, usize)]| {
+            let place = |key: &str| (0, key.as_bytes().to_vec());
+            let profiles = profiles.iter().map(|(key, noticed)| (place(key), (Profile::default(), *noticed)));
+            Outcome { profiles: profiles.collect(), ..Outcome::default() }
+        };
+        let expected = with(&[("shop|anna", 0)]);
+        assert_eq!(expected.difference(&expected.clone()), None);
+        for other in [with(&[]), with(&[("shop|anna", 1)]), with(&[("shop|anna", 0), ("shop|jan", 0)])] {
+            let told = other.difference(&expected).unwrap_or_default();
+            assert!(told.starts_with("I2: the profile of shop|"), "{told}");
+        }
+    }
 }

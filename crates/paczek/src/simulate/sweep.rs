@@ -37,6 +37,8 @@ pub(crate) struct Swept {
     pub(crate) crashes: BTreeMap<&'static str, u64>,
     /// What else went wrong.
     pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// Standby copies that were begun.
+    pub(crate) copies: u64,
     /// What is not as it should be.
     pub(crate) findings: Vec<Finding>,
 }
@@ -99,6 +101,7 @@ impl Swept {
         self.repeats += run.repeats as u64;
         add(&mut self.crashes, run.tally.crashes);
         add(&mut self.faults, run.tally.gusts);
+        self.copies += run.tally.copies;
         if let Some(violation) = run.violation {
             self.find(seed, violation, asked);
         }
@@ -116,6 +119,7 @@ impl Swept {
         self.repeats += other.repeats;
         add(&mut self.crashes, other.crashes);
         add(&mut self.faults, other.faults);
+        self.copies += other.copies;
         self.findings.extend(other.findings);
     }
 }

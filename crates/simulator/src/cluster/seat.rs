@@ -2,7 +2,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use corosensei::Yielder;
@@ -42,6 +42,7 @@ pub(super) struct Desk {
     torn: RefCell<BTreeSet<String>>,
     committed: Cell<bool>,
     members: Cell<u64>,
+    pub(super) copies: Arc<AtomicU64>,
 }
 
 /// A request to commit that is still on its way, and whose it is.
@@ -91,6 +92,7 @@ impl Desk {
             torn: RefCell::default(),
             committed: Cell::new(false),
             members: Cell::new(0),
+            copies: Arc::default(),
         }
     }
 
@@ -186,8 +188,12 @@ impl Desk {
 impl Incarnation {
     pub(super) fn new(name: &str, desk: &Desk) -> Self {
         let last = Arc::new(AtomicUsize::new(0));
-        let observer =
-            Steps { who: name.to_owned(), trace: Arc::clone(&desk.trace), last: Arc::clone(&last) };
+        let observer = Steps {
+            who: name.to_owned(),
+            trace: Arc::clone(&desk.trace),
+            last: Arc::clone(&last),
+            copies: Arc::clone(&desk.copies),
+        };
         Self {
             name: name.to_owned(),
             health: Arc::new(Health::default()),

@@ -1,4 +1,5 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use stream_runtime::broker::memory::MemoryClock;
 use stream_runtime::{Observer, Step};
@@ -16,12 +17,6 @@ impl Trace {
     #[must_use]
     pub fn new(clock: &MemoryClock, kept: bool) -> Self {
         Self { kept, clock: clock.clone(), began: clock.now(), lines: Mutex::default() }
-    }
-
-    /// Whether it is kept.
-    #[must_use]
-    pub fn is_kept(&self) -> bool {
-        self.kept
     }
 
     /// Writes a line.
@@ -42,8 +37,9 @@ impl Trace {
 /// Notes each step of a worker's transactions.
 pub(super) struct Steps {
     pub(super) who: String,
-    pub(super) trace: std::sync::Arc<Trace>,
-    pub(super) last: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    pub(super) trace: Arc<Trace>,
+    pub(super) last: Arc<AtomicUsize>,
+    pub(super) copies: Arc<AtomicU64>,
 }
 
 /// Before a worker's first transaction.
@@ -61,16 +57,21 @@ pub(super) const NAMES: [&str; 9] = [
 
 impl Observer for Steps {
     fn reached(&self, _: &str, step: Step, records: usize) {
-        self.last.store(1 + step as usize, std::sync::atomic::Ordering::Relaxed);
+        self.last.store(1 + step as usize, Ordering::Relaxed);
         self.trace.note(&self.who, || format!("  · {step:?}, {records} records so far"));
     }
 
     fn restored(&self, _: &str, partition: i32, from: i64, records: u64) {
-        self.last.store(0, std::sync::atomic::Ordering::Relaxed);
+        self.last.store(0, Ordering::Relaxed);
         self.trace.note(&self.who, || {
             format!(
                 "  · partition {partition} is open, {records} records of its changelog from offset {from} on"
             )
         });
+    }
+
+    fn copied(&self, _: &str, partition: i32) {
+        self.copies.fetch_add(1, Ordering::Relaxed);
+        self.trace.note(&self.who, || format!("  · keeps a copy of partition {partition} from here on"));
     }
 }

@@ -189,6 +189,7 @@ impl<'a, B: Broker, P: Processor> Copies<'a, B, P> {
                 if copy.mark().is_none_or(|mark| mark.log == *self.log && mark.changelog_next <= end) =>
             {
                 self.put(partition, copy);
+                self.given.observer.copied(&self.given.settings.processor, partition);
             }
             Ok(_) => self.refuse(partition, "the store is ahead of the changelog, or of another one"),
             Err(error) => self.refuse(partition, &error.to_string()),

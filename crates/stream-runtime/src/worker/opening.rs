@@ -122,7 +122,7 @@ impl<B: Broker, P: Processor> Shift<'_, B, P> {
     }
 
     /// Why a changelog is not read yet. A broker that comes back may have forgotten a transaction, and then somebody
-    /// has to end it by hand: its coordinator skips partitions whose leader it does not know yet (KAFKA-20734).
+    /// has to end it by hand: 4.3.0 to 4.4.0 of Apache Kafka skip partitions that have no leader then (KAFKA-20734).
     fn unstable(&self, partition: i32, stable: i64, target: i64, waited: Duration) -> String {
         let topic = &self.changelog;
         let mut why = format!("{topic} [{partition}] is stable up to {stable} of {target}");
