@@ -166,10 +166,7 @@ impl Shop {
         let ended = self.blow(seed, &input, &wind, (&clock, &trace), torn);
         let judged = ended.and_then(|(tally, outcome)| {
             let (outcome, repeats) = if torn { outcome.without_repeats(&expected) } else { (outcome, 0) };
-            match outcome.difference(&expected) {
-                Some(difference) => Err(difference),
-                None => Ok((tally, repeats)),
-            }
+            outcome.difference(&expected).map_or(Ok((tally, repeats)), Err)
         });
         let trace = trace.lines();
         match judged {

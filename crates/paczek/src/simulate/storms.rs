@@ -127,7 +127,7 @@ fn known(storm: Storm, names: &Names) -> Storm {
     }
 }
 
-/// Every other seed has copies, or a newcomer that waits until it is warm.
+/// A third of the seeds have copies, and some of the others a newcomer that waits until it is warm.
 fn standby(seed: u64) -> Standby {
     let mut chance = Rng::with_seed(seed ^ 0x73_7461_6e64);
     if chance.bool() {
