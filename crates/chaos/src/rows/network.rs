@@ -20,7 +20,7 @@ const HELD: Duration = Duration::from_secs(30);
 /// Rows a second while requests are held.
 const RATE: usize = 400;
 
-/// F-13: 200 ms more each way, 5 of 100 requests cut off, then a black hole.
+/// F-13: 200 ms more each way, 5 of 100 requests cut off, then a black hole. One more worker starts in the midst of it.
 pub(super) fn bad_network(stage: &mut Stage, number: usize) -> Tried {
     let (events, phase, hole) = (stage.size(60_000, 10_000), stage.size(20, 4), stage.size(30, 6));
     let input = stage.clicks(1_300 + number as u64, events);
@@ -31,10 +31,14 @@ pub(super) fn bad_network(stage: &mut Stage, number: usize) -> Tried {
     shop.go_through(proxy.bootstrap.clone());
     let mut tried = Tried { events, faults: 3, ..Tried::default() };
     let seconds = usize::try_from(2 * phase + hole).expect("small");
-    let rate = input.events as usize / seconds;
-    let feed = Feed::start(&shop, &cluster.bootstrap, input.records(), rate);
+    let (mut first, rate) = (input.records(), input.events as usize / seconds);
+    let rest = first.split_off(rate);
+    Feed::start(&shop, &cluster.bootstrap, first, usize::MAX).finish();
     let mut crew = Crew::start(&shop, &["ingest", "profile-updater"], number as u64, 0);
+    commits_after(&crew, 0);
+    let feed = Feed::start(&shop, &cluster.bootstrap, rest, rate);
     proxy.delay(Duration::from_millis(200));
+    crew.join("newcomer", "profile-updater");
     std::thread::sleep(Duration::from_secs(phase));
     proxy.delay(Duration::ZERO);
     proxy.cut(50);
@@ -48,9 +52,7 @@ pub(super) fn bad_network(stage: &mut Stage, number: usize) -> Tried {
     tried.meets(percent < SPIN, || format!("{percent} % of a core while cut off"));
     let light = now();
     proxy.darken(false);
-    wait("it commits again", || {
-        crew.workers().any(|worker| worker.applied(PROFILE_UPDATER).last() > Some(&light))
-    });
+    commits_after(&crew, light);
     tried.recovery_ms = now() - light;
     feed.finish();
     shop.finish_front(|| crew.look());
@@ -58,6 +60,10 @@ pub(super) fn bad_network(stage: &mut Stage, number: usize) -> Tried {
     judge(&shop, &reference, &FRONT, &mut tried);
     crew.end();
     tried
+}
+
+fn commits_after(crew: &Crew<'_>, time: u64) {
+    wait("it commits", || crew.workers().any(|worker| worker.applied(PROFILE_UPDATER).last() > Some(&time)));
 }
 
 /// F-14: the end of a transaction is held until a later one is open.

@@ -8,12 +8,13 @@ mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 pub use membership::{KafkaFence, KafkaMembership};
@@ -27,6 +28,8 @@ use crate::StartFrom;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long one that can be asked again, or is not needed, may take.
 const BRIEFLY: Duration = Duration::from_secs(2);
+/// Between a question whose connection broke and the next try.
+const ASK_ANEW: Duration = Duration::from_millis(50);
 
 /// Properties the runtime rests on: they are not the user's to set.
 const RESERVED: &[&str] = &[
@@ -100,7 +103,7 @@ impl KafkaBroker {
     /// # Errors
     /// When no broker answers.
     pub fn topics(&self) -> Result<BTreeMap<String, i32>, BrokerError> {
-        let metadata = self.committed.fetch_metadata(None, ANSWER).map_err(|error| self.silent(&error))?;
+        let metadata = self.ask(|limit| self.committed.fetch_metadata(None, limit))?;
         let known = metadata.topics().iter().filter(|topic| topic.error().is_none());
         Ok(known.map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
     }
@@ -115,7 +118,7 @@ impl KafkaBroker {
             partitions.add_partition(topic, partition);
         }
         let onlooker = self.onlooker(group)?;
-        let offsets = onlooker.committed_offsets(partitions, ANSWER).map_err(|error| self.silent(&error))?;
+        let offsets = self.ask(|limit| onlooker.committed_offsets(partitions.clone(), limit))?;
         let known = offsets.elements().into_iter().filter_map(|element| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
             _ => None,
@@ -147,8 +150,22 @@ impl KafkaBroker {
     ) -> Result<(i64, i64), BrokerError> {
         let ask = |limit| client.fetch_watermarks(topic, partition, limit);
         // Where brokers come and go the client may wait for one that leads no more, and does not ask by itself.
-        let ask_anew = |_| client.fetch_metadata(Some(topic), ANSWER).and_then(|_| ask(ANSWER));
-        ask(BRIEFLY).or_else(ask_anew).map_err(|error| self.silent(&error))
+        let ask_anew = |limit| client.fetch_metadata(Some(topic), limit).and_then(|_| ask(limit));
+        self.ask(|limit| ask(BRIEFLY).or_else(|_| ask_anew(limit)))
+    }
+
+    /// Asks for as long as a question may take: again, where the connection breaks, which the client leaves to its user.
+    fn ask<T>(&self, mut question: impl FnMut(Duration) -> KafkaResult<T>) -> Result<T, BrokerError> {
+        let deadline = Instant::now() + ANSWER;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        loop {
+            match question(left()) {
+                Err(error) if code(&error).is_some_and(is_not_yet) && left() > ASK_ANEW => {
+                    thread::sleep(ASK_ANEW);
+                }
+                answer => return answer.map_err(|error| self.silent(&error)),
+            }
+        }
     }
 
     fn config(&self) -> ClientConfig {
@@ -156,7 +173,7 @@ impl KafkaBroker {
     }
 
     fn silent(&self, error: &KafkaError) -> BrokerError {
-        if error.rdkafka_error_code().is_some_and(is_permanent) {
+        if code(error).is_some_and(is_permanent) {
             return BrokerError::Refused(format!("Kafka at {} refuses: {error}", self.bootstrap));
         }
         BrokerError::Unreachable(format!(
@@ -192,8 +209,7 @@ impl Broker for KafkaBroker {
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>, BrokerError> {
-        let metadata =
-            self.committed.fetch_metadata(Some(topic), ANSWER).map_err(|error| self.silent(&error))?;
+        let metadata = self.ask(|limit| self.committed.fetch_metadata(Some(topic), limit))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
         Ok(found.map(|found| count(found.partitions().len())).filter(|partitions| *partitions > 0))
     }
@@ -231,7 +247,7 @@ impl Broker for KafkaBroker {
         wanted
             .add_partition_offset(topic, partition, Offset::Offset(time))
             .map_err(|error| BrokerError::Refused(error.to_string()))?;
-        let found = self.committed.offsets_for_times(wanted, ANSWER).map_err(|error| self.silent(&error))?;
+        let found = self.ask(|limit| self.committed.offsets_for_times(wanted.clone(), limit))?;
         Ok(
             match found.elements().first().map(rdkafka::topic_partition_list::TopicPartitionListElem::offset)
             {
@@ -290,6 +306,14 @@ fn bad_config(error: &KafkaError) -> BrokerError {
 
 fn count(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+/// The code of an error, also of what an administrator asked, where the client keeps it to itself.
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
 }
 
 /// Asking again does not help.
@@ -360,5 +384,19 @@ mod tests {
         let before = broker.extent("topic", 0).unwrap();
         cluster.partition_leader("topic", 0, Some(2)).unwrap();
         assert_eq!(broker.extent("topic", 0).unwrap(), before);
+    }
+
+    #[test]
+    fn a_question_whose_connection_breaks_is_asked_again() {
+        let broker = KafkaBroker::new("127.0.0.1:9", &BTreeMap::new()).unwrap();
+        let asked = |answers: &[KafkaResult<u8>]| {
+            let mut answers = answers.iter().cloned();
+            (broker.ask(|_| answers.next().unwrap()).ok(), answers.len())
+        };
+        let broken = RDKafkaErrorCode::BrokerTransportFailure;
+        let (broken, also) = (KafkaError::MetadataFetch(broken), KafkaError::AdminOp(broken));
+        assert_eq!(asked(&[Err(broken.clone()), Err(also), Ok(7)]), (Some(7), 0));
+        let refused = KafkaError::AdminOp(RDKafkaErrorCode::ClusterAuthorizationFailed);
+        assert_eq!(asked(&[Err(broken), Err(refused), Ok(7)]), (None, 1));
     }
 }

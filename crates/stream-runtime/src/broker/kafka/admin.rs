@@ -45,8 +45,8 @@ impl KafkaBroker {
         let Some(partitions) = self.partitions(topic)? else { return Ok(None) };
         let admin = self.admin()?;
         let wanted = [ResourceSpecifier::Topic(topic)];
-        let found = block_on(admin.describe_configs(&wanted, &AdminOptions::new()))
-            .map_err(|error| self.silent(&error))?;
+        let options = |limit| AdminOptions::new().request_timeout(Some(limit));
+        let found = self.ask(|limit| block_on(admin.describe_configs(&wanted, &options(limit))))?;
         let resource = found.into_iter().next();
         let resource =
             resource.ok_or_else(|| BrokerError::Unreachable(format!("topic {topic} is not described")))?;
