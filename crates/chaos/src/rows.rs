@@ -139,7 +139,7 @@ pub const ROWS: &[Row] = &[
     row("F-28", Tier::T1, "upgrade with live state", How::Tests(UPGRADE)),
     row("F-29", Tier::T1, "dead letters may not be written", tries(1, 1, limits::no_dead_letters)),
     row("F-30", Tier::T2, "a batch that cannot be read", How::Not(QUARANTINE)),
-    row(SOAK, Tier::T2, "rounds of kills under load", tries(70, 0, kills::soak)),
+    row(SOAK, Tier::T2, "rounds of kills under load", tries(80, 0, kills::soak)),
 ];
 
 const TWIN: How = How::Twin { most: 20, run: network::late_end_unguarded };
