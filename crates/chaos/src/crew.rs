@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use fastrand::Rng;
 use stream_runtime::Step;
 
-use crate::shop::{INGEST, PROFILE_UPDATER, RECOMMENDER, Shop};
+use crate::shop::{INGEST, PROFILE_UPDATER, RECOMMENDER, Shop, wait};
 use crate::tried::Tried;
 use crate::worker::{Fate, Worker, now};
 
@@ -116,6 +116,13 @@ impl<'a> Crew<'a> {
     /// The workers, by instance.
     pub(crate) fn workers(&self) -> impl Iterator<Item = &Worker> {
         self.posts.iter().map(|post| &post.worker)
+    }
+
+    /// Waits until some profile-updater has committed later than this, in milliseconds since 1970.
+    pub(crate) fn commits_after(&self, time: u64) {
+        wait("it commits", || {
+            self.workers().any(|worker| worker.applied(PROFILE_UPDATER).last() > Some(&time))
+        });
     }
 
     /// Counts deaths and how long it took each to commit again. Who had no work left did not.

@@ -7,7 +7,7 @@ use crate::cluster::Nodes;
 use crate::crew::Crew;
 use crate::feed::Feed;
 use crate::oracle::judge;
-use crate::shop::{PROFILE_UPDATER, wait};
+use crate::shop::PROFILE_UPDATER;
 use crate::stage::Stage;
 use crate::tried::Tried;
 use crate::worker::{Worker, now};
@@ -115,7 +115,7 @@ fn under_load(
     let feed = Feed::start(&shop, &cluster.bootstrap, input.records(), RATE);
     let mut crew = Crew::start(&shop, &["ingest", "profile-updater", "profile-updater"], seed, 0);
     let memory = |crew: &Crew<'_>| crew.workers().map(Worker::peak_memory).max().unwrap_or_default();
-    wait("it commits", || crew.workers().any(|worker| !worker.applied(PROFILE_UPDATER).is_empty()));
+    crew.commits_after(0);
     let (began, before) = (now(), memory(&crew));
     meanwhile(&cluster, &mut tried);
     let ended = now();

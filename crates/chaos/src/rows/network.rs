@@ -35,7 +35,7 @@ pub(super) fn bad_network(stage: &mut Stage, number: usize) -> Tried {
     let rest = first.split_off(rate);
     Feed::start(&shop, &cluster.bootstrap, first, usize::MAX).finish();
     let mut crew = Crew::start(&shop, &["ingest", "profile-updater"], number as u64, 0);
-    commits_after(&crew, 0);
+    crew.commits_after(0);
     let feed = Feed::start(&shop, &cluster.bootstrap, rest, rate);
     proxy.delay(Duration::from_millis(200));
     crew.join("newcomer", "profile-updater");
@@ -52,7 +52,7 @@ pub(super) fn bad_network(stage: &mut Stage, number: usize) -> Tried {
     tried.meets(percent < SPIN, || format!("{percent} % of a core while cut off"));
     let light = now();
     proxy.darken(false);
-    commits_after(&crew, light);
+    crew.commits_after(light);
     tried.recovery_ms = now() - light;
     feed.finish();
     shop.finish_front(|| crew.look());
@@ -60,10 +60,6 @@ pub(super) fn bad_network(stage: &mut Stage, number: usize) -> Tried {
     judge(&shop, &reference, &FRONT, &mut tried);
     crew.end();
     tried
-}
-
-fn commits_after(crew: &Crew<'_>, time: u64) {
-    wait("it commits", || crew.workers().any(|worker| worker.applied(PROFILE_UPDATER).last() > Some(&time)));
 }
 
 /// F-14: the end of a transaction is held until a later one is open.

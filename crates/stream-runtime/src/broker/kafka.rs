@@ -29,7 +29,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How long one that can be asked again, or is not needed, may take.
 const BRIEFLY: Duration = Duration::from_secs(2);
 /// Between a question whose connection broke and the next try.
-const ASK_ANEW: Duration = Duration::from_millis(50);
+const RETRY: Duration = Duration::from_millis(50);
 
 /// Properties the runtime rests on: they are not the user's to set.
 const RESERVED: &[&str] = &[
@@ -160,8 +160,8 @@ impl KafkaBroker {
         let left = || deadline.saturating_duration_since(Instant::now());
         loop {
             match question(left()) {
-                Err(error) if code(&error).is_some_and(is_not_yet) && left() > ASK_ANEW => {
-                    thread::sleep(ASK_ANEW);
+                Err(error) if code(&error).is_some_and(is_not_yet) && left() > RETRY => {
+                    thread::sleep(RETRY);
                 }
                 answer => return answer.map_err(|error| self.silent(&error)),
             }
